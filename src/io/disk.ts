@@ -61,5 +61,10 @@ export interface Disk {
   /** Removes a file, or a folder with all in it; no error if it is not there. */
   remove(path: string, done: DiskDone): void;
   /** `read` on a helper thread, for data that may not be in the page cache. `target` belongs to the disk until `done`. */
-  readLater(file: DiskFile, position: number, target: Uint8Array, done: (error: DiskError | null, bytes: number) => void): void;
+  readLater(
+    file: DiskFile,
+    position: number,
+    target: Uint8Array,
+    done: (error: DiskError | null, bytes: number) => void,
+  ): void;
 }

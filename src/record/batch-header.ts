@@ -25,7 +25,8 @@ export const ATTRIBUTE_DELETE_HORIZON = 0x40;
 // Each function takes the buffer and the position of the batch in it.
 export const readBaseOffset = (bytes: Buffer, at: number): number => readInt64(bytes, at);
 /** The size of the whole batch in bytes, header included. */
-export const readBatchBytes = (bytes: Buffer, at: number): number => bytes.readInt32BE(at + 8) + BATCH_PREFIX_BYTES;
+export const readBatchBytes = (bytes: Buffer, at: number): number =>
+  bytes.readInt32BE(at + 8) + BATCH_PREFIX_BYTES;
 export const readLeaderEpoch = (bytes: Buffer, at: number): number => bytes.readInt32BE(at + 12);
 export const readMagic = (bytes: Buffer, at: number): number => bytes.readInt8(at + 16);
 export const readCrc = (bytes: Buffer, at: number): number => bytes.readUInt32BE(at + 17);

@@ -1,0 +1,270 @@
+// One client connection, whichever protocol it speaks: frames in, answers out, and the bounds on both. A connection takes no
+// further frame while it has too many requests unanswered or too many bytes that its peer does not read.
+import type { Clock } from '../base/clock.js';
+import type { ConnectionHandler, Transport } from '../io/network.js';
+import type { WriteBuffer } from '../partition/write-buffer.js';
+import { type Frame, FrameReceiver } from './frame-receiver.js';
+
+/** A protocol front end: turns the frames of one connection into requests and results into answers. */
+export interface Door {
+  /** Takes a frame, or returns false if it must wait (the connection stops reading until {@link Connection.retry}). */
+  take(frame: Frame): boolean;
+  /** The broker is about to stop: requests that only wait are to be answered now. */
+  drain(): void;
+  /** The peer is gone: pending requests may be dropped. */
+  closed(): void;
+}
+
+export interface ConnectionOptions {
+  readonly transport: Transport;
+  readonly writeBuffer: WriteBuffer;
+  readonly sharedBuffer: Buffer;
+  readonly frameBytesMax: number;
+  /** Unanswered requests at most. */
+  readonly requestsMax: number;
+  readonly clock: Clock;
+  /** Runs a function at the end of the current turn, so that answers of one turn leave in one write. */
+  readonly defer: (run: () => void) => void;
+  readonly door: (connection: Connection) => Door;
+  /** Called after a delivery of bytes: what its frames asked for can be passed on as one. */
+  readonly delivered: () => void;
+  readonly log: (reason: string) => void;
+  readonly gone: (connection: Connection) => void;
+}
+
+/** With more unread bytes than this a connection is not read, and starts no fetch. */
+const OUTPUT_BYTES_MAX = 1024 * 1024;
+
+interface Output {
+  readonly pieces: readonly Uint8Array[];
+  readonly done: (() => void) | undefined;
+}
+
+export class Connection implements ConnectionHandler {
+  readonly #options: ConnectionOptions;
+  readonly #transport: Transport;
+  readonly #receiver: FrameReceiver;
+  readonly #door: Door;
+  #unanswered = 0;
+  readonly #outputs: Output[] = [];
+  #flushing = false;
+  #closed = false;
+  #stalled = false;
+  #draining = false;
+  #queuedBytes = 0;
+  /** Reads for answers with records, one at a time. */
+  readonly #reads: ((over: () => void) => void)[] = [];
+  #reading = false;
+  #lastActivityMs: number;
+  #outputSeen = { pendingBytes: 0, sinceMs: 0 };
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#transport = options.transport;
+    this.#lastActivityMs = options.clock.monotonicMs();
+    this.#receiver = new FrameReceiver({
+      writeBuffer: options.writeBuffer,
+      sharedBuffer: options.sharedBuffer,
+      frameBytesMax: options.frameBytesMax,
+      clock: options.clock,
+      take: (frame) => this.#take(frame),
+      invalid: (reason) => this.fail(reason),
+      resume: () => this.#transport.resume(),
+    });
+    this.#door = options.door(this);
+  }
+
+  get remoteAddress(): string {
+    return this.#transport.remoteAddress;
+  }
+
+  get localAddress(): string {
+    return this.#transport.localAddress;
+  }
+
+  /** The largest frame that this connection may send. */
+  get frameBytesMax(): number {
+    return this.#options.frameBytesMax;
+  }
+
+  get gone(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether the peer reads what it gets. */
+  get writable(): boolean {
+    return this.#transport.pendingBytes + this.#queuedBytes < OUTPUT_BYTES_MAX;
+  }
+
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
+  receiveBuffer(): Uint8Array {
+    return this.#receiver.receiveBuffer();
+  }
+
+  received(count: number): boolean {
+    this.#lastActivityMs = this.#options.clock.monotonicMs();
+    const more = this.#receiver.received(count);
+    this.#options.delivered();
+    return more;
+  }
+
+  closed(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#receiver.close();
+    for (const { done } of this.#outputs.splice(0)) done?.();
+    this.#door.closed();
+    for (const read of this.#reads.splice(0)) read(() => {});
+    this.#options.gone(this);
+  }
+
+  /** A request was taken; {@link finish} must follow. */
+  begin(): void {
+    this.#unanswered++;
+  }
+
+  /** A request is over; its answer may follow. */
+  finish(): void {
+    this.#unanswered--;
+    this.#retryLater();
+  }
+
+  /** Sends the pieces of a frame. `done` is called once, when they are no longer needed. */
+  send(pieces: readonly Uint8Array[], done?: () => void): void {
+    if (this.#closed) {
+      done?.();
+      return;
+    }
+    this.#outputs.push({ pieces, done });
+    for (const piece of pieces) this.#queuedBytes += piece.length;
+    this.#flushLater();
+  }
+
+  /** The frame that had to wait may be tried again. */
+  retry(): void {
+    if (!this.#stalled) return;
+    this.#stalled = false;
+    this.#receiver.retry();
+    this.#options.delivered();
+  }
+
+  /** Whether a frame waits for {@link retry}. */
+  get stalled(): boolean {
+    return this.#stalled;
+  }
+
+  /**
+   * Runs reads of records one after the other, and only while the peer reads its answers; `over` ends a read's turn. After
+   * the connection's end they run at once.
+   */
+  readInTurn(read: (over: () => void) => void): void {
+    this.#reads.push(read);
+    this.#nextRead();
+  }
+
+  /** Takes no more frames and ends all waits; what was taken is answered. */
+  drain(): void {
+    this.#draining = true;
+    this.#door.drain();
+  }
+
+  #nextRead(): void {
+    while (!this.#reading && this.writable) {
+      const read = this.#reads.shift();
+      if (!read) return;
+      this.#reading = true;
+      read(() => {
+        this.#reading = false;
+        if (this.#reads.length > 0) this.#options.defer(() => this.#nextRead());
+      });
+    }
+  }
+
+  /** Ends the connection because of what its peer sent. */
+  fail(reason: string): void {
+    if (this.#closed) return;
+    this.#options.log(reason);
+    // What was answered before leaves first: it may say what was wrong.
+    this.#flush();
+    this.#transport.end();
+    this.closed();
+  }
+
+  /** Ends the connection when its answers are out. */
+  end(): void {
+    this.#flush();
+    this.#transport.end();
+  }
+
+  close(): void {
+    this.#transport.close();
+  }
+
+  /** Why this connection should be closed now, or null. Called every second or so. */
+  overdue(bounds: {
+    frameTimeoutMs: number;
+    idleTimeoutMs: number;
+    /** How long a peer may leave answers unread, and a frame without progress: short while others wait for memory. */
+    stallTimeoutMs: number;
+    receiveStallTimeoutMs: number;
+  }): string | null {
+    const nowMs = this.#options.clock.monotonicMs();
+    const partialSinceMs = this.#receiver.partialSinceMs;
+    if (partialSinceMs !== null) {
+      if (nowMs - partialSinceMs > bounds.frameTimeoutMs) return 'a frame did not arrive whole in time';
+      if (this.#receiver.holdsExtent && nowMs - this.#receiver.lastProgressMs > bounds.receiveStallTimeoutMs) {
+        return 'a frame stopped arriving while others wait for memory';
+      }
+    }
+    const { pendingBytes } = this.#transport;
+    if (pendingBytes === 0 || pendingBytes !== this.#outputSeen.pendingBytes) {
+      this.#outputSeen = { pendingBytes, sinceMs: nowMs };
+    } else if (nowMs - this.#outputSeen.sinceMs > bounds.stallTimeoutMs) {
+      return 'answers were left unread while others wait for memory';
+    }
+    const idle = this.#unanswered === 0 && pendingBytes === 0;
+    if (idle && nowMs - this.#lastActivityMs > bounds.idleTimeoutMs) return 'idle';
+    return null;
+  }
+
+  #take(frame: Frame): boolean {
+    const allowed = !this.#draining && this.#unanswered < this.#options.requestsMax && this.writable;
+    if (allowed && this.#door.take(frame)) return true;
+    this.#stalled = true;
+    return false;
+  }
+
+  #flushLater(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#options.defer(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#closed) return;
+    const outputs = this.#outputs.splice(0);
+    this.#queuedBytes = 0;
+    if (outputs.length > 0) {
+      const pieces = outputs.length === 1 && outputs[0] ? outputs[0].pieces : outputs.flatMap(({ pieces }) => pieces);
+      this.#transport.write(pieces, () => {
+        for (const { done } of outputs) done?.();
+        this.#taken();
+      });
+    }
+    this.#retryLater();
+  }
+
+  /** The kernel took some output. */
+  #taken(): void {
+    this.#nextRead();
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (this.#stalled && !this.#closed) this.#options.defer(() => this.retry());
+  }
+}

@@ -1,0 +1,211 @@
+// Cuts the bytes of one connection into frames (uint32 length, then that many bytes), whichever protocol they carry. Small
+// and idle connections share one receive buffer. A connection in the middle of a large frame, or with large reads,
+// reads into an extent of the write buffer, so that record batches land in shared memory once and never move.
+//
+// The region being filled holds `#parsed` ≤ `#filled`: what lies between them is not yet taken. It is one of
+//   - the shared buffer: empty again after each delivery, its rest moves to a region of the connection's own;
+//   - a private buffer: one small frame that arrived in part, or frames that had to wait;
+//   - an extent: many frames, those taken staying in place until their records are written.
+import { assert } from '../base/assert.js';
+import type { Clock } from '../base/clock.js';
+import type { Extent, WriteBuffer } from '../partition/write-buffer.js';
+
+/** A whole frame, without its length field. It may be used until `take` returns, or longer in an extent that is retained. */
+export interface Frame {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** Where the bytes lie in the write buffer, or null if they are in private memory. */
+  readonly extent: Extent | null;
+}
+
+export interface FrameReceiverOptions {
+  readonly writeBuffer: WriteBuffer;
+  /** One for all connections of a thread. */
+  readonly sharedBuffer: Buffer;
+  readonly frameBytesMax: number;
+  readonly clock: Clock;
+  /** Takes a frame, or returns false if it must wait until {@link FrameReceiver.retry}. */
+  readonly take: (frame: Frame) => boolean;
+  /** The bytes are no frames of ours. */
+  readonly invalid: (reason: string) => void;
+  /** Reading may go on after a pause. */
+  readonly resume: () => void;
+}
+
+const LENGTH_BYTES = 4;
+/** Partial frames up to this size wait in private memory. */
+const SMALL_FRAME_BYTES = 16 * 1024;
+/** Reads of at least this size make a connection a large one. */
+const LARGE_READ_BYTES = 32 * 1024;
+/** One read into an extent is bounded, so that what must move when a frame does not fit is bounded too. */
+const EXTENT_READ_BYTES = 256 * 1024;
+
+export class FrameReceiver {
+  readonly #options: FrameReceiverOptions;
+  #buffer: Buffer;
+  #extent: Extent | null = null;
+  #filled = 0;
+  #parsed = 0;
+  /** A frame had to wait: nothing may arrive until `retry`. */
+  #stalled = false;
+  #closed = false;
+  #partialSinceMs: number | null = null;
+  #lastProgressMs = 0;
+  readonly #onFree = (): boolean => this.#retryRoom();
+  #wantedBytes = 0;
+
+  constructor(options: FrameReceiverOptions) {
+    this.#options = options;
+    this.#buffer = options.sharedBuffer;
+  }
+
+  /** When the frame that is here in part began to arrive (monotonic), or null if there is none. */
+  get partialSinceMs(): number | null {
+    return this.#stalled ? null : this.#partialSinceMs;
+  }
+
+  get lastProgressMs(): number {
+    return this.#lastProgressMs;
+  }
+
+  get holdsExtent(): boolean {
+    return this.#extent !== null;
+  }
+
+  /** Where the next bytes go. While reading is paused nothing arrives, and the answer does not matter. */
+  receiveBuffer(): Buffer {
+    if (this.#filled === this.#buffer.length) return this.#options.sharedBuffer;
+    const end = this.#extent ? Math.min(this.#buffer.length, this.#filled + EXTENT_READ_BYTES) : this.#buffer.length;
+    return this.#buffer.subarray(this.#filled, end);
+  }
+
+  /** `count` bytes arrived. False: read no more until `resume` is called. */
+  received(count: number): boolean {
+    if (this.#closed) return false;
+    assert(!this.#stalled && this.#filled + count <= this.#buffer.length, 'bytes arrive where there is room');
+    this.#filled += count;
+    this.#lastProgressMs = this.#options.clock.monotonicMs();
+    if (!this.#takeFrames()) return false;
+    return this.#makeRoom(count);
+  }
+
+  /** The frame that had to wait may be tried again. */
+  retry(): void {
+    if (this.#closed || !this.#stalled) return;
+    this.#stalled = false;
+    if (this.#takeFrames() && this.#makeRoom(0)) this.#options.resume();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#options.writeBuffer.forget(this.#onFree);
+    this.#useShared();
+  }
+
+  /** Takes all whole frames; false if one has to wait or is invalid. */
+  #takeFrames(): boolean {
+    const before = this.#parsed;
+    while (this.#filled - this.#parsed >= LENGTH_BYTES) {
+      const length = this.#buffer.readUInt32BE(this.#parsed);
+      if (length > this.#options.frameBytesMax) {
+        this.#options.invalid(`a frame of ${length} bytes is larger than ${this.#options.frameBytesMax}`);
+        return false;
+      }
+      const start = this.#parsed + LENGTH_BYTES;
+      const end = start + length;
+      if (end > this.#filled) break;
+      if (!this.#options.take({ bytes: this.#buffer, start, end, extent: this.#extent })) {
+        if (this.#closed) return false;
+        this.#stall();
+        return false;
+      }
+      if (this.#closed) return false;
+      this.#parsed = end;
+    }
+    if (this.#parsed !== before || this.#partialSinceMs === null) this.#partialSinceMs = this.#lastProgressMs;
+    return true;
+  }
+
+  /** Keeps what is not taken out of the shared buffer, which other connections are about to use, and frees an extent if it can. */
+  #stall(): void {
+    this.#stalled = true;
+    const rest = this.#filled - this.#parsed;
+    if (this.#buffer === this.#options.sharedBuffer || (this.#extent && rest <= SMALL_FRAME_BYTES)) {
+      this.#moveTo(Buffer.allocUnsafeSlow(rest), null);
+    }
+  }
+
+  /** Finds the region for the next read; false if there is none now, then `resume` follows. */
+  #makeRoom(lastRead: number): boolean {
+    const rest = this.#filled - this.#parsed;
+    const large = lastRead >= LARGE_READ_BYTES;
+    if (rest === 0) {
+      this.#partialSinceMs = null;
+      if (this.#extent === null || !large) {
+        this.#useShared();
+        return true;
+      }
+      if (this.#extent.users === 1) this.#filled = this.#parsed = 0; // All that was taken from it is written.
+      if (this.#buffer.length - this.#filled >= LARGE_READ_BYTES) return true;
+      return this.#useExtent(LARGE_READ_BYTES, 0);
+    }
+    const needed = rest >= LENGTH_BYTES ? LENGTH_BYTES + this.#buffer.readUInt32BE(this.#parsed) : LENGTH_BYTES;
+    const isPrivate = this.#extent === null && this.#buffer !== this.#options.sharedBuffer;
+    if ((this.#extent || isPrivate) && this.#parsed + needed <= this.#buffer.length && this.#filled < this.#buffer.length) {
+      return true;
+    }
+    if (needed > SMALL_FRAME_BYTES || large) return this.#useExtent(needed, rest);
+    // Exactly one frame, so that what follows it goes to the shared buffer again.
+    this.#moveTo(Buffer.allocUnsafeSlow(Math.max(needed, LENGTH_BYTES)), null);
+    return true;
+  }
+
+  /** Moves the rest to an extent with room for `needed` bytes, or keeps it in private memory until there is one. */
+  #useExtent(needed: number, rest: number): boolean {
+    const extent = this.#options.writeBuffer.acquire(needed);
+    if (extent) {
+      this.#moveTo(extent.bytes, extent);
+      return true;
+    }
+    if (rest === 0) {
+      this.#useShared();
+      return true;
+    }
+    // Holding an extent while waiting for another could leave everyone waiting.
+    this.#moveTo(Buffer.allocUnsafeSlow(rest), null);
+    this.#wantedBytes = needed;
+    this.#options.writeBuffer.whenFree(needed, this.#onFree);
+    return false;
+  }
+
+  #retryRoom(): boolean {
+    if (this.#closed) return false;
+    const extent = this.#options.writeBuffer.acquire(this.#wantedBytes);
+    if (!extent) {
+      this.#options.writeBuffer.whenFree(this.#wantedBytes, this.#onFree);
+      return false;
+    }
+    this.#moveTo(extent.bytes, extent);
+    this.#options.resume();
+    return true;
+  }
+
+  #useShared(): void {
+    this.#extent?.release();
+    this.#extent = null;
+    this.#buffer = this.#options.sharedBuffer;
+    this.#filled = this.#parsed = 0;
+  }
+
+  #moveTo(buffer: Buffer, extent: Extent | null): void {
+    const rest = this.#filled - this.#parsed;
+    assert(rest <= buffer.length, 'what is left fits into the new region');
+    this.#buffer.copy(buffer, 0, this.#parsed, this.#filled);
+    this.#extent?.release();
+    this.#extent = extent;
+    this.#buffer = buffer;
+    this.#filled = rest;
+    this.#parsed = 0;
+  }
+}

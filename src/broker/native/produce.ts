@@ -1,0 +1,117 @@
+import type { Appended } from '../worker-link.js';
+import type { Failure } from '../../base/errors.js';
+import type { Extent, WriteBuffer } from '../../partition/write-buffer.js';
+import { type ProducePartitionResult, type ProduceRequest, REQUEST_PARTITIONS_MAX } from '../../protocol/native/messages.js';
+import type { Connection } from '../connection.js';
+import type { Frame } from '../frame-receiver.js';
+import type { Router } from '../router.js';
+import type { PartitionEntry } from '../topic-table.js';
+import type { RequestContext } from './context.js';
+
+/** The payload in the write buffer; `extent` holds one use, ours. */
+interface Place {
+  readonly extent: Extent;
+  readonly start: number;
+}
+
+/** Hands the batches to their partitions and answers when all have been appended or refused. False: it must wait. */
+export function handleProduce(
+  router: Router,
+  connection: Connection,
+  request: ProduceRequest,
+  payload: Frame,
+  begin: () => RequestContext,
+): boolean {
+  const problem = requestProblem(request, payload);
+  if (problem) {
+    begin().fail(problem);
+    return true;
+  }
+  const entries = entriesOf(router, request);
+  if (!router.readyToAppend(entries.filter(isKnown), connection)) return false;
+  const place = placeOf(router, connection, payload);
+  if (!place) return false;
+
+  const context = begin();
+  const results: ProducePartitionResult[] = new Array(request.partitions.length);
+  let missing = request.partitions.length;
+  submitAll(router, request, entries, place, (index, appended) => {
+    results[index] = {
+      error: appended.error === 'NONE' ? null : { error: appended.error },
+      baseOffset: appended.baseOffset,
+      logAppendTimeMs: appended.logAppendTimeMs,
+      logStartOffset: appended.logStartOffset,
+    };
+    if (--missing === 0) context.reply({ type: 'produce', partitions: results });
+  });
+  if (request.partitions.length === 0) context.reply({ type: 'produce', partitions: [] });
+  return true;
+}
+
+/** acks none: whatever becomes of the batches, nothing is answered. False: it must wait. */
+export function produceWithoutAnswer(
+  router: Router,
+  connection: Connection,
+  request: ProduceRequest,
+  payload: Frame,
+): boolean {
+  if (requestProblem(request, payload)) return true;
+  const entries = entriesOf(router, request);
+  if (!router.readyToAppend(entries.filter(isKnown), connection)) return false;
+  const place = placeOf(router, connection, payload);
+  if (!place) return false;
+  submitAll(router, request, entries, place, () => {});
+  return true;
+}
+
+const isKnown = (entry: PartitionEntry | undefined): entry is PartitionEntry => entry !== undefined;
+
+function requestProblem({ partitions }: ProduceRequest, payload: Frame): Failure | null {
+  const invalid = (detail: string): Failure => ({ error: 'INVALID_REQUEST', detail });
+  if (partitions.length > REQUEST_PARTITIONS_MAX) {
+    return invalid(`A request may name ${REQUEST_PARTITIONS_MAX} partitions, this one names ${partitions.length}.`);
+  }
+  let bytes = 0;
+  for (const { recordsBytes } of partitions) bytes += recordsBytes;
+  const has = payload.end - payload.start;
+  return bytes === has ? null : invalid(`The partitions' batches take ${bytes} bytes, the payload has ${has}.`);
+}
+
+function entriesOf({ topics }: Router, { partitions }: ProduceRequest): (PartitionEntry | undefined)[] {
+  return partitions.map(({ topic, partition }) => topics.partition(topic, partition));
+}
+
+/** Finds the payload in the write buffer, or puts it there; null if there is no room now. */
+function placeOf(router: Router, connection: Connection, payload: Frame): Place | null {
+  const { writeBuffer } = router.options;
+  if (payload.extent) {
+    payload.extent.retain();
+    return { extent: payload.extent, start: payload.extent.start + payload.start };
+  }
+  const records = payload.bytes.subarray(payload.start, payload.end);
+  return writeBuffer.stage(records) ?? waitForRoom(writeBuffer, connection, records.length);
+}
+
+function waitForRoom(writeBuffer: WriteBuffer, connection: Connection, bytes: number): null {
+  writeBuffer.whenFree(bytes, () => {
+    if (connection.gone) return false;
+    connection.retry();
+    return !connection.stalled;
+  });
+  return null;
+}
+
+function submitAll(
+  router: Router,
+  { partitions }: ProduceRequest,
+  entries: readonly (PartitionEntry | undefined)[],
+  { extent, start }: Place,
+  done: (index: number, result: Appended) => void,
+): void {
+  let at = start;
+  partitions.forEach(({ recordsBytes }, index) => {
+    router.append(entries[index], { start: at, bytes: recordsBytes, extent }, (result) => done(index, result));
+    at += recordsBytes;
+  });
+  extent.release();
+}

@@ -1,0 +1,396 @@
+// The router: everything that the main thread does with the partitions. It knows where each partition is served, submits
+// record batches to the workers' rings, reads segment files for consumers, and turns what clients want of topics into asks
+// of the supervisor. Doors translate its few operations to and from their protocols. Deterministic: no promise, no clock,
+// no socket of its own.
+import type { RingConsumer, RingProducer } from '../actor/descriptor-ring.js';
+import { ViewReader } from '../actor/view.js';
+import { assertNever } from '../base/assert.js';
+import type { Clock } from '../base/clock.js';
+import type { ErrorName } from '../base/errors.js';
+import type { BrokerId } from '../base/ids.js';
+import type { Logger } from '../base/log.js';
+import type { BrokerConfig } from '../config/broker-config.js';
+import { resolveTopicConfig } from '../config/topic-config.js';
+import type { Disk } from '../io/disk.js';
+import type { Jobs } from '../io/jobs.js';
+import type { ConnectionHandler, Transport } from '../io/network.js';
+import { LogReader } from '../log/log-reader.js';
+import type { Extent, WriteBuffer } from '../partition/write-buffer.js';
+import { Connection, type Door } from './connection.js';
+import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
+import { ListOffsets, type ListOffsetsTarget, type ListedOffset } from './list-offsets.js';
+import type { RouteImage, Supervisor, SupervisorCommand, SupervisorEvent, SupervisorReply, TopicImage } from './messages.js';
+import type { ReadBuffer } from './read-buffer.js';
+import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
+import { type Appended, notAppended, WorkerLink } from './worker-link.js';
+
+export interface RouterOptions {
+  readonly brokerId: BrokerId;
+  readonly clusterId: string;
+  readonly config: BrokerConfig;
+  /** `HOST:PORT` that clients are told to connect to, or null for the address that they used. */
+  readonly advertise: string | null;
+  readonly writeBuffer: WriteBuffer;
+  readonly readBuffer: ReadBuffer;
+  readonly supervisor: Supervisor;
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly jobs: Jobs;
+  readonly logger: Logger;
+  /** Runs a function at the end of the current turn. */
+  readonly defer: (run: () => void) => void;
+}
+
+/** The rings and views that the router shares with one partition worker. */
+export interface WorkerEnds {
+  readonly submissions: RingProducer;
+  readonly completions: RingConsumer;
+  readonly capacity: number;
+  readonly views: Int32Array;
+}
+
+/** How long the supervisor may take; creating a topic with thousands of partitions takes seconds. */
+export const SUPERVISOR_DEADLINE_MS = 30_000;
+/** How long a partition that could not be opened is answered with its error before another attempt. */
+const OPEN_RETRY_MS = 1000;
+/** How often connections are checked for being overdue. */
+const SWEEP_MS = 1000;
+/** While others wait for memory, a peer has so long to go on with the frame or the answer that holds it. */
+const STALL_UNDER_PRESSURE_MS = 5000;
+const SHARED_RECEIVE_BYTES = 64 * 1024;
+
+export class Router {
+  readonly options: RouterOptions;
+  readonly topics = new TopicTable();
+  readonly #connections = new Set<Connection>();
+  readonly #links = new Map<number, { readonly link: WorkerLink; readonly views: Int32Array }>();
+  /** Partitions by worker and slot, to find who waits for news of a slot. */
+  readonly #bySlot = new Map<number, Map<number, PartitionEntry>>();
+  readonly #waitingForRoom = new Set<Connection>();
+  readonly #sharedReceive = Buffer.allocUnsafeSlow(SHARED_RECEIVE_BYTES);
+  #draining = false;
+  #drained: (() => void) | null = null;
+
+  constructor(options: RouterOptions) {
+    this.options = options;
+    this.#sweepLater();
+  }
+
+  // ------------------------------------------------------------------------------------------------- connections
+
+  /** A handler for a new connection that speaks the protocol of `door`. */
+  accept(transport: Transport, door: (connection: Connection) => Door): ConnectionHandler {
+    const { writeBuffer, clock, defer, config, logger } = this.options;
+    const connection = new Connection({
+      transport,
+      writeBuffer,
+      sharedBuffer: this.#sharedReceive,
+      frameBytesMax: Math.min(config.socketRequestMaxBytes, writeBuffer.frameBytesMax),
+      requestsMax: config.requestsMax,
+      clock,
+      defer,
+      door,
+      delivered: () => this.#publish(),
+      log: (reason) => logger.warn('connection closed', { client: transport.remoteAddress, reason }),
+      gone: (gone) => {
+        this.#connections.delete(gone);
+        this.#waitingForRoom.delete(gone);
+        if (this.#draining) this.#checkDrained();
+      },
+    });
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** The broker's address as a client that came in on `localAddress` should see it. */
+  addressFor(localAddress: string): { host: string; port: number } {
+    const text = this.options.advertise ?? localAddress;
+    const colon = text.lastIndexOf(':');
+    return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+  }
+
+  /** Stops taking frames; calls back when all requests are answered. */
+  drain(done: () => void): void {
+    this.#draining = true;
+    this.#drained = done;
+    for (const topic of this.topics.all()) for (const partition of topic.partitions) partition.wake();
+    for (const connection of this.#connections) connection.drain();
+    this.#checkDrained();
+  }
+
+  /** Closes all connections once their answers are out. */
+  end(): void {
+    for (const connection of this.#connections) connection.end();
+  }
+
+  /** Closes all connections at once. */
+  close(): void {
+    for (const connection of this.#connections) connection.close();
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  #checkDrained(): void {
+    for (const connection of this.#connections) if (connection.unanswered > 0) return;
+    const drained = this.#drained;
+    this.#drained = null;
+    drained?.();
+  }
+
+  /** A request has been answered. */
+  answered(): void {
+    if (this.#draining) this.options.defer(() => this.#checkDrained());
+  }
+
+  #sweepLater(): void {
+    this.options.clock.after(SWEEP_MS, () => {
+      this.#sweep();
+      this.#sweepLater();
+    });
+  }
+
+  #sweep(): void {
+    const { config, writeBuffer, readBuffer, logger } = this.options;
+    const bounds = {
+      frameTimeoutMs: config.frameTimeoutMs,
+      idleTimeoutMs: config.connectionsMaxIdleMs < 0 ? Number.POSITIVE_INFINITY : config.connectionsMaxIdleMs,
+      stallTimeoutMs: readBuffer.contended ? STALL_UNDER_PRESSURE_MS : Number.POSITIVE_INFINITY,
+      receiveStallTimeoutMs: writeBuffer.contended ? STALL_UNDER_PRESSURE_MS : Number.POSITIVE_INFINITY,
+    };
+    for (const connection of this.#connections) {
+      const reason = connection.overdue(bounds);
+      if (reason === null) continue;
+      if (reason !== 'idle') logger.warn('connection closed', { client: connection.remoteAddress, reason });
+      connection.close();
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------ produce
+
+  /**
+   * Whether batches can go to these partitions now. If not, the connection's frame must wait: its `retry` is called when
+   * they can. A partition that cannot be opened counts as ready; it is answered with its error.
+   */
+  readyToAppend(entries: readonly PartitionEntry[], connection: Connection): boolean {
+    const unrouted = entries.filter((entry) => this.#needsRoute(entry));
+    if (unrouted.length > 0) {
+      this.withRoutes(unrouted, () => connection.retry());
+      return false;
+    }
+    const wanted = new Map<WorkerLink, number>();
+    for (const { route } of entries) {
+      if (route) wanted.set(route.link, (wanted.get(route.link) ?? 0) + 1);
+    }
+    for (const [link, count] of wanted) {
+      if (link.room >= count) continue;
+      this.#waitingForRoom.add(connection);
+      return false;
+    }
+    return true;
+  }
+
+  /** Submits one batch to a partition that is {@link readyToAppend}; `done` is called once, at once if it is refused. */
+  append(
+    entry: PartitionEntry | undefined,
+    { start, bytes, extent }: { start: number; bytes: number; extent: Extent },
+    done: (result: Appended) => void,
+  ): void {
+    if (!entry || entry.topic.deleted) done(notAppended('UNKNOWN_TOPIC_OR_PARTITION'));
+    else if (!entry.route) done(notAppended(entry.failure?.error ?? 'NOT_LEADER_OR_FOLLOWER'));
+    else {
+      extent.retain();
+      const { link, slot } = entry.route;
+      link.submit({ slot, start, bytes, extent, done });
+    }
+  }
+
+  /** Shows the workers what was submitted since the last call. */
+  #publish(): void {
+    for (const { link } of this.#links.values()) link.publish();
+  }
+
+  // -------------------------------------------------------------------------------------------- fetch, list offsets
+
+  /** Starts a fetch; `done` is called once, also with an answer of errors only. It may be called at once. */
+  fetch(request: FetchRequest, connection: Connection, done: (answer: FetchAnswer) => void): Fetch {
+    const { clock, disk, logger, readBuffer } = this.options;
+    const fetch = new Fetch(
+      this.#draining ? { ...request, maxWaitMs: 0 } : request,
+      {
+        clock,
+        disk,
+        logger,
+        readBuffer,
+        withRoutes: (entries, opened) => this.withRoutes(entries, opened),
+        inTurn: (read) => connection.readInTurn(read),
+      },
+      done,
+    );
+    fetch.start();
+    return fetch;
+  }
+
+  listOffsets(targets: readonly ListOffsetsTarget[], done: (offsets: readonly ListedOffset[]) => void): void {
+    const { disk, jobs, logger } = this.options;
+    const entries = targets.flatMap(({ entry }) => (entry ? [entry] : []));
+    this.withRoutes(entries, () => new ListOffsets(targets, { disk, jobs, logger }, done).next());
+  }
+
+  // -------------------------------------------------------------------------------------------------------- topics
+
+  ask(command: SupervisorCommand, reply: (reply: SupervisorReply) => void): void {
+    this.options.supervisor.ask(command, SUPERVISOR_DEADLINE_MS, reply);
+  }
+
+  /** Has the partitions opened that have no route, and calls back when each has one or has failed; at once if none has to be. */
+  withRoutes(entries: readonly PartitionEntry[], done: () => void): void {
+    let missing = 0;
+    const opened = () => {
+      if (--missing === 0) done();
+    };
+    const unrouted = new Set(entries.filter((entry) => this.#needsRoute(entry)));
+    missing = unrouted.size;
+    if (missing === 0) {
+      done();
+      return;
+    }
+    for (const entry of unrouted) this.#open(entry, opened);
+  }
+
+  #needsRoute(entry: PartitionEntry): boolean {
+    if (entry.topic.deleted || entry.route) return false;
+    return entry.failure === null || entry.failure.untilMs <= this.options.clock.monotonicMs();
+  }
+
+  #open(entry: PartitionEntry, opened: () => void): void {
+    if (entry.opening) {
+      entry.opening.push(opened);
+      return;
+    }
+    entry.opening = [opened];
+    entry.failure = null;
+    const { name } = entry.topic.image;
+    this.ask({ type: 'open-partition', topic: name, partition: entry.index }, (reply) => {
+      if (reply.type === 'failed') this.#setFailure(entry, reply.error);
+      else if (!entry.route) this.#setFailure(entry, 'NOT_LEADER_OR_FOLLOWER');
+      const waiting = entry.opening ?? [];
+      entry.opening = null;
+      for (const done of waiting) done();
+    });
+  }
+
+  #setFailure(entry: PartitionEntry, error: ErrorName): void {
+    entry.failure = { error, untilMs: this.options.clock.monotonicMs() + OPEN_RETRY_MS };
+  }
+
+  // ------------------------------------------------------------------------------------- what the supervisor tells
+
+  receive(event: SupervisorEvent): void {
+    switch (event.type) {
+      case 'topics':
+        for (const image of event.updated) this.#setTopic(image);
+        for (const name of event.deleted) this.#dropTopic(this.topics.delete(name));
+        return;
+      case 'routed':
+        this.#setRoute(event.route);
+        return;
+      case 'unrouted': {
+        const entry = this.topics.partition(event.topic, event.partition);
+        if (!entry) return;
+        this.#dropRoute(entry);
+        this.#setFailure(entry, event.error);
+        return;
+      }
+      case 'start-worker':
+      case 'fatal':
+        return; // For whoever holds the threads.
+      default:
+        assertNever(event);
+    }
+  }
+
+  #setTopic(image: TopicImage): void {
+    const { config } = resolveTopicConfig(this.options.config, Object.entries(image.overrides));
+    this.#dropTopic(this.topics.set(image, config));
+  }
+
+  #dropTopic(topic: TopicEntry | null): void {
+    for (const partition of topic?.partitions ?? []) this.#dropRoute(partition);
+  }
+
+  #setRoute(image: RouteImage): void {
+    const entry = this.topics.partition(image.topic, image.partition);
+    const worker = this.#links.get(image.worker);
+    if (!entry || !worker || entry.topic.image.topicId !== image.topicId) return;
+    this.#dropRoute(entry);
+    entry.failure = null;
+    entry.route = {
+      link: worker.link,
+      slot: image.slot,
+      generation: image.generation,
+      leaderEpoch: image.leaderEpoch,
+      view: new ViewReader(worker.views, image.slot, image.generation),
+      reader: new LogReader({ directory: image.directory, disk: this.options.disk }),
+    };
+    this.#bySlot.get(image.worker)?.set(image.slot, entry);
+    entry.wake();
+  }
+
+  #dropRoute(entry: PartitionEntry): void {
+    const { route } = entry;
+    entry.route = null;
+    if (route) {
+      route.reader.close();
+      this.#bySlot.get(route.link.index)?.delete(route.slot);
+    }
+    entry.wake();
+  }
+
+  // ------------------------------------------------------------------------------------------------------- workers
+
+  /** A partition worker has started. */
+  attachWorker(index: number, { submissions, completions, capacity, views }: WorkerEnds): void {
+    const slots = new Map<number, PartitionEntry>();
+    const link = new WorkerLink({
+      index,
+      submissions,
+      completions,
+      capacity,
+      advanced: (slot) => slots.get(slot)?.wake(),
+      hasRoom: () => this.#retryWaiting(),
+    });
+    this.#links.set(index, { link, views });
+    this.#bySlot.set(index, slots);
+  }
+
+  /** A partition worker's thread has ended. Its partitions have no route until the supervisor says otherwise. */
+  workerDied(index: number): void {
+    const worker = this.#links.get(index);
+    if (!worker) return;
+    this.#links.delete(index);
+    const slots = this.#bySlot.get(index);
+    this.#bySlot.delete(index);
+    worker.link.died();
+    for (const entry of slots?.values() ?? []) this.#dropRoute(entry);
+  }
+
+  /** Batches whose fate is not known yet. */
+  get appendsInFlight(): number {
+    let count = 0;
+    for (const { link } of this.#links.values()) count += link.inFlight;
+    return count;
+  }
+
+  #retryWaiting(): void {
+    if (this.#waitingForRoom.size === 0) return;
+    const waiting = [...this.#waitingForRoom];
+    this.#waitingForRoom.clear();
+    for (const connection of waiting) connection.retry();
+  }
+}

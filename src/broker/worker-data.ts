@@ -1,0 +1,46 @@
+// What the threads of a broker are started with. Everything here is structured-cloneable; shared memory is shared.
+import type { MessagePort } from 'node:worker_threads';
+import type { RingMemory } from '../actor/descriptor-ring.js';
+import type { BrokerConfig } from '../config/broker-config.js';
+import type { SupervisorCommand, SupervisorEvent, SupervisorReply } from './messages.js';
+
+/** Log lines of other threads, for the main thread to write. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | boolean | null | undefined>> | undefined;
+}
+
+export interface SupervisorData {
+  readonly dataDirectory: string;
+  readonly config: BrokerConfig;
+  /** To the main thread. */
+  readonly port: MessagePort;
+}
+
+export interface PartitionWorkerData {
+  readonly index: number;
+  readonly submissions: RingMemory;
+  readonly completions: RingMemory;
+  readonly views: Int32Array;
+  readonly memory: SharedArrayBuffer;
+  readonly retentionCheckIntervalMs: number;
+  readonly openFilesMax: number;
+  /** To the supervisor. */
+  readonly port: MessagePort;
+}
+
+/** main thread → supervisor thread. */
+export type SupervisorThreadCommand =
+  | { readonly type: 'start' }
+  | { readonly type: 'command'; readonly command: SupervisorCommand }
+  | { readonly type: 'worker-started'; readonly worker: number; readonly views: Int32Array; readonly port: MessagePort }
+  | { readonly type: 'worker-exited'; readonly worker: number; readonly reason: string };
+
+export type SupervisorThreadReply =
+  | { readonly type: 'started'; readonly clusterId: string; readonly clean: boolean }
+  | { readonly type: 'not-started'; readonly reason: string }
+  | SupervisorReply;
+
+/** supervisor thread → main thread. */
+export type MainThreadCommand = { readonly type: 'tell'; readonly event: SupervisorEvent };

@@ -1,0 +1,280 @@
+import { setMaxListeners } from 'node:events';
+import { OdradekError } from '../base/errors.js';
+import type { OffsetPosition } from '../protocol/native/messages.js';
+import type { Batch } from '../record/batch-reader.js';
+import type { LogRecord } from '../record/record.js';
+import { asOdradekError } from './as-odradek-error.js';
+import { pause } from './client-clock.js';
+import { type Cluster, METADATA_AGE_MAX_MS } from './cluster.js';
+import {
+  type CheckedConsumerOptions,
+  type ConsumerOptions,
+  checkConsumerOptions,
+  type StartPosition,
+} from './consumer-options.js';
+import { type Deferred, deferred } from './deferred.js';
+import { Fetcher } from './fetcher.js';
+import { listOffsets } from './list-offsets.js';
+import type { ReceivedMessage } from './message.js';
+import { PartitionReader } from './partition-reader.js';
+import { Queue } from './queue.js';
+import { retry } from './retry.js';
+import type { TopicView } from './topic-view.js';
+
+/** Messages of one partition that were sent together. */
+export interface ReceivedBatch {
+  readonly topic: string;
+  readonly partition: number;
+  /** Not empty, by offset. */
+  readonly messages: readonly ReceivedMessage[];
+  /** The offset behind the partition's last message, as far as it is known. */
+  readonly highWatermark: number;
+}
+
+/** The batch whose messages are being delivered. */
+interface Reading {
+  readonly reader: PartitionReader;
+  readonly batch: Batch;
+  readonly records: Iterator<LogRecord>;
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/**
+ * Reads the messages of a topic, those of each partition in their order. Begins with the first `next` of a loop; leaving the
+ * loop closes it. A loop throws OdradekError: ODR_BROKER if the topic is missing or the position out of range, ODR_CORRUPT,
+ * ODR_CONNECTION if no broker could be reached at the start; later it waits for them to come back.
+ *
+ * @example
+ * for await (const { key, value } of client.consumer({ topic: 'orders', from: 'latest' })) console.log(`${key}: ${value}`);
+ */
+export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #options: CheckedConsumerOptions;
+  readonly #fetcher: Fetcher;
+  readonly #abort = new AbortController();
+  readonly #userSignal: AbortSignal | undefined;
+  readonly #onUserAbort = () => void this.close();
+  readonly #onClusterClose = () => void this.close();
+  readonly #readers = new Map<number, PartitionReader>();
+  /** Readers that have something to deliver; they take turns, a batch each. */
+  readonly #listed = new Queue<PartitionReader>();
+  #reading: Reading | null = null;
+  #started: Promise<void> | null = null;
+  #change: Deferred<void> = deferred();
+
+  constructor(cluster: Cluster, options: ConsumerOptions) {
+    this.#cluster = cluster;
+    this.#options = checkConsumerOptions(options);
+    this.#userSignal = options.signal;
+    setMaxListeners(0, this.#abort.signal);
+    const { signal } = this.#abort;
+    this.#fetcher = new Fetcher(cluster, this.#options, { signal, changed: (reader) => this.#list(reader) });
+    cluster.signal.addEventListener('abort', this.#onClusterClose);
+    this.#userSignal?.addEventListener('abort', this.#onUserAbort);
+    if (this.#userSignal?.aborted) void this.close();
+  }
+
+  /** The offset of the next message that the partition delivers; null if that is not known yet. */
+  position(partition: number): number | null {
+    return this.#readers.get(partition)?.position ?? null;
+  }
+
+  /** The offset behind the partition's last message, as the last fetch found it; null before that. */
+  highWatermark(partition: number): number | null {
+    const highWatermark = this.#readers.get(partition)?.highWatermark ?? -1;
+    return highWatermark === -1 ? null : highWatermark;
+  }
+
+  /**
+   * Goes on at another offset of a partition. Also the way around a message that cannot be read.
+   *
+   * @throws OdradekError ODR_USAGE if the partition is none of this consumer's, or nothing was read yet
+   */
+  seek(partition: number, offset: number): void {
+    const reader = this.#readers.get(partition);
+    if (!reader || !Number.isSafeInteger(offset) || offset < 0) {
+      throw new OdradekError('ODR_USAGE', `Cannot seek to ${offset} in partition ${partition}.`);
+    }
+    if (this.#reading?.reader === reader) this.#reading = null;
+    reader.jump(offset);
+    this.#fetcher.schedule(reader);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedMessage> {
+    const iterator: AsyncIterableIterator<ReceivedMessage> = {
+      next: () => {
+        // A promise for each message is what the loop costs; no more than that is made while messages are there.
+        try {
+          const message = this.#isActive ? this.#nextMessage() : null;
+          if (message) return Promise.resolve({ done: false, value: message });
+        } catch (error) {
+          return Promise.reject(error);
+        }
+        return this.#await(() => this.#nextMessage());
+      },
+      return: async () => {
+        await this.close();
+        return DONE;
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** The messages a batch at a time, which costs less per message than one by one. Leaving the loop closes the consumer. */
+  batches(): AsyncIterableIterator<ReceivedBatch> {
+    const iterator: AsyncIterableIterator<ReceivedBatch> = {
+      next: () => this.#await(() => this.#nextBatch()),
+      return: async () => {
+        await this.close();
+        return DONE;
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** Ends the loops over this consumer. */
+  close(): Promise<void> {
+    this.#cluster.signal.removeEventListener('abort', this.#onClusterClose);
+    this.#userSignal?.removeEventListener('abort', this.#onUserAbort);
+    this.#abort.abort();
+    this.#announce();
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #isActive(): boolean {
+    return !this.#abort.signal.aborted;
+  }
+
+  /** Waits for what `poll` returns, or for the end. */
+  async #await<Item>(poll: () => Item | null): Promise<IteratorResult<Item, undefined>> {
+    if (this.#isActive) await (this.#started ??= this.#start());
+    for (;;) {
+      if (this.#userSignal?.aborted) throw this.#userSignal.reason;
+      if (!this.#isActive) return DONE;
+      const item = poll();
+      if (item !== null) return { done: false, value: item };
+      if (this.#isAtEnd) return DONE;
+      await this.#change.promise;
+    }
+  }
+
+  get #isAtEnd(): boolean {
+    if (!this.#options.untilEnd) return false;
+    for (const reader of this.#readers.values()) if (!reader.isAtEnd) return false;
+    return true;
+  }
+
+  #list(reader: PartitionReader): void {
+    if (!reader.isListed) {
+      reader.isListed = true;
+      this.#listed.push(reader);
+    }
+    this.#announce();
+  }
+
+  #announce(): void {
+    this.#change.resolve();
+    this.#change = deferred();
+  }
+
+  #nextMessage(): ReceivedMessage | null {
+    for (let reading = this.#readingNow(); reading; reading = this.#readingNow()) {
+      const message = this.#messageOf(reading);
+      if (message) return message;
+      this.#finish(reading);
+    }
+    return null;
+  }
+
+  #nextBatch(): ReceivedBatch | null {
+    for (let reading = this.#readingNow(); reading; reading = this.#readingNow()) {
+      const { topic, partition, highWatermark } = reading.reader;
+      const messages: ReceivedMessage[] = [];
+      for (let next = this.#messageOf(reading); next; next = this.#messageOf(reading)) messages.push(next);
+      this.#finish(reading);
+      if (messages.length > 0) return { topic, partition, messages, highWatermark };
+    }
+    return null;
+  }
+
+  /** Null: nothing is there now. Throws what ends a partition. */
+  #readingNow(): Reading | null {
+    if (this.#reading) return this.#reading;
+    for (let reader = this.#listed.peek(); reader; reader = this.#listed.peek()) {
+      if (reader.failure) throw reader.failure;
+      this.#listed.shift();
+      reader.isListed = false;
+      const batch = reader.nextBatch();
+      this.#fetcher.schedule(reader);
+      if (!batch) {
+        if (reader.failure) this.#list(reader);
+        continue;
+      }
+      reader.isReading = true;
+      this.#reading = { reader, batch, records: batch.records() };
+      return this.#reading;
+    }
+    return null;
+  }
+
+  /** The next message of the batch, or null. */
+  #messageOf({ reader, batch, records }: Reading): ReceivedMessage | null {
+    for (;;) {
+      const next = this.#decode(records, reader, batch);
+      if (next.done) return null;
+      const { offset, timestampMs, key, value, headers } = next.value;
+      if (offset < reader.position) continue;
+      if (reader.endOffset !== null && offset >= reader.endOffset) return null;
+      reader.position = offset + 1;
+      return { topic: reader.topic, partition: reader.partition, offset, timestampMs, key, value, headers };
+    }
+  }
+
+  #decode(records: Iterator<LogRecord>, reader: PartitionReader, batch: Batch): IteratorResult<LogRecord> {
+    try {
+      return records.next();
+    } catch (thrown) {
+      const cause = asOdradekError(thrown);
+      const { topic, partition, position } = reader;
+      const message = `Reading ${topic}-${partition} at offset ${position} failed: ${cause.message}. seek() to ${
+        batch.lastOffset + 1
+      } leaves the batch out.`;
+      // What follows is not delivered: the failure stays until a seek.
+      reader.jump(position);
+      reader.fail(new OdradekError(cause.code, message, { cause }));
+      this.#list(reader);
+      return { done: true, value: undefined };
+    }
+  }
+
+  /** The batch is read; a reader that has more goes to the end of the line. */
+  #finish({ reader, batch }: Reading): void {
+    this.#reading = null;
+    reader.isReading = false;
+    if (reader.failure) return;
+    reader.position = Math.max(reader.position, Math.min(batch.lastOffset + 1, reader.endOffset ?? Infinity));
+    if (reader.hasMore) this.#list(reader);
+  }
+
+  async #start(): Promise<void> {
+    const { topic, partitions, from, untilEnd } = this.#options;
+    const { requestTimeoutMs } = this.#cluster.options;
+    const view = await retry(this.#cluster, requestTimeoutMs, () => this.#cluster.topic(topic));
+    const chosen = partitions ?? view.leaders.map((_, partition) => partition);
+    for (const partition of chosen) {
+      if (partition < view.partitionCount) continue;
+      throw new OdradekError('ODR_USAGE', `Topic '${topic}' has no partition ${partition}; it has ${view.partitionCount}.`);
+    }
+    const starts = new Map(chosen.map((partition) => [partition, startOf(from, partition)]));
+    const ends = untilEnd ? await this.#list­edOffsets(chosen, 'latest') : null;
+    await this.#addReaders(starts, ends);
+    if (partitions === null && !untilEnd) void this.#watchPartitions(view);
+  }
+}

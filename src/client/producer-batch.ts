@@ -1,0 +1,88 @@
+import { assert } from '../base/assert.js';
+import type { OdradekError } from '../base/errors.js';
+import type { ProducePartitionResult } from '../protocol/native/messages.js';
+import { BatchBuilder } from '../record/batch-builder.js';
+import type { CodecName } from '../record/compression/codec.js';
+import type { RecordInput } from '../record/record.js';
+import type { Delivery } from './delivery.js';
+
+/** Records for one partition that are sent together, and who waits for them. */
+export class ProducerBatch {
+  readonly topic: string;
+  readonly partition: number;
+  /** Grows with every batch of the producer. */
+  readonly sequence: number;
+  /** Monotonic times: when it is sent at the latest, full or not, and when it is given up. */
+  readonly lingerUntilMs: number;
+  readonly deadlineMs: number;
+  /** Tries that failed. */
+  failures = 0;
+  lastError: OdradekError | null = null;
+  /** What the records take of the producer's buffer. */
+  bufferedBytes = 0;
+  readonly #builder = new BatchBuilder();
+  readonly #deliveries: Delivery[] = [];
+  readonly #indexes: number[] = [];
+  readonly #timestampsMs: number[] = [];
+  #bytes: Buffer | null = null;
+  #settled = false;
+
+  constructor(
+    options: Pick<ProducerBatch, 'topic' | 'partition' | 'sequence' | 'lingerUntilMs' | 'deadlineMs'>,
+  ) {
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.sequence = options.sequence;
+    this.lingerUntilMs = options.lingerUntilMs;
+    this.deadlineMs = options.deadlineMs;
+  }
+
+  /** Size of the batch so far, not compressed. */
+  get sizeBytes(): number {
+    return this.#builder.bytes;
+  }
+
+  get recordCount(): number {
+    return this.#deliveries.length;
+  }
+
+  /** Adds message `index` of the delivery; returns its bytes. Throws OdradekError ODR_USAGE, with nothing added. */
+  add(record: RecordInput, delivery: Delivery, index: number): number {
+    assert(this.#bytes === null, 'the batch is complete');
+    const bytes = this.#builder.add(record);
+    this.#deliveries.push(delivery);
+    this.#indexes.push(index);
+    this.#timestampsMs.push(record.timestampMs);
+    return bytes;
+  }
+
+  /** The finished batch, the same at each call. Throws OdradekError ODR_COMPRESSION. */
+  encode(codec: CodecName): Buffer {
+    this.#bytes ??= this.#builder.build({ codec });
+    return this.#bytes;
+  }
+
+  /** The records were appended from `baseOffset` on, which is -1 if nobody knows. */
+  delivered({
+    baseOffset,
+    logAppendTimeMs,
+  }: Pick<ProducePartitionResult, 'baseOffset' | 'logAppendTimeMs'>): void {
+    assert(!this.#settled, 'the batch is settled');
+    this.#settled = true;
+    const { topic, partition } = this;
+    for (const [position, delivery] of this.#deliveries.entries()) {
+      delivery.delivered(this.#indexes[position] ?? 0, {
+        topic,
+        partition,
+        offset: baseOffset === -1 ? -1 : baseOffset + position,
+        timestampMs: logAppendTimeMs === -1 ? (this.#timestampsMs[position] ?? -1) : logAppendTimeMs,
+      });
+    }
+  }
+
+  failed(error: OdradekError): void {
+    assert(!this.#settled, 'the batch is settled');
+    this.#settled = true;
+    for (const delivery of this.#deliveries) delivery.failed(error);
+  }
+}

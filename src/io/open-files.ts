@@ -1,0 +1,195 @@
+// The file handles of one NodeDisk and the descriptors behind them. Handles are as many as the log has files; descriptors
+// are bounded: the least recently used one is closed when the bound is passed and opened again when its handle is used.
+// A descriptor is not closed while an asynchronous operation uses it (its number could come to mean another file), nor
+// once its file was removed (it could not be opened again).
+import { closeSync, constants, openSync } from 'node:fs';
+import { sep } from 'node:path';
+import { assert } from '../base/assert.js';
+import { DiskError, type DiskFile } from './disk.js';
+
+export class OpenFile implements DiskFile {
+  path: string;
+  readonly mode: 'read' | 'write';
+  descriptor: number | null = null;
+  /** Asynchronous operations under way. */
+  operations = 0;
+  closed = false;
+  /** No name leads to this file any more. */
+  unlinked = false;
+  /** Where the file will be once the rename under way is done. */
+  movingTo: string | null = null;
+
+  constructor(path: string, mode: 'read' | 'write') {
+    this.path = path;
+    this.mode = mode;
+  }
+}
+
+const systemCode = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;
+
+/** Whether `path` is `folder` or lies in it. Both normalized, without a separator at the end. */
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder + sep);
+}
+
+export class OpenFiles {
+  readonly #descriptorsMax: number;
+  readonly #files = new Set<OpenFile>();
+  /** The files that have a descriptor, least recently used first. */
+  readonly #recent = new Set<OpenFile>();
+  #newest: OpenFile | null = null;
+
+  constructor(descriptorsMax: number) {
+    assert(
+      Number.isSafeInteger(descriptorsMax) && descriptorsMax > 0,
+      `not a limit of descriptors: ${descriptorsMax}`,
+    );
+    this.#descriptorsMax = descriptorsMax;
+  }
+
+  /** How many descriptors are open; above the limit only as far as files are busy or unlinked. */
+  get descriptors(): number {
+    return this.#recent.size;
+  }
+
+  /** Throws the system's error. */
+  open(path: string, mode: 'read' | 'write'): OpenFile {
+    const file = new OpenFile(path, mode);
+    this.#attach(file, path, mode === 'write' ? constants.O_RDWR | constants.O_CREAT : constants.O_RDONLY);
+    this.#files.add(file);
+    return file;
+  }
+
+  /** The descriptor for a synchronous call, opened anew if it was closed meanwhile. Throws the system's error. */
+  descriptor(file: OpenFile): number {
+    assert(!file.closed, `used after close: ${file.path}`);
+    const { descriptor } = file;
+    if (descriptor === null) return this.#reopen(file);
+    if (file !== this.#newest) {
+      this.#recent.delete(file);
+      this.#recent.add(file);
+      this.#newest = file;
+    }
+    return descriptor;
+  }
+
+  /** The descriptor for an asynchronous operation, which keeps it until {@link release}. Throws the system's error. */
+  hold(file: OpenFile): number {
+    const descriptor = this.descriptor(file);
+    file.operations++;
+    return descriptor;
+  }
+
+  release(file: OpenFile): void {
+    assert(file.operations > 0, `no operation is under way: ${file.path}`);
+    file.operations--;
+    if (file.operations > 0) return;
+    if (file.closed) this.#detach(file);
+    else this.#trim();
+  }
+
+  /** Ends the handle; its descriptor is closed once no operation uses it. */
+  close(file: OpenFile): void {
+    assert(!file.closed, `closed twice: ${file.path}`);
+    file.closed = true;
+    this.#files.delete(file);
+    if (file.operations === 0) this.#detach(file);
+  }
+
+  /** Announces a rename. The answer must be called with its outcome. */
+  rename(from: string, to: string): (succeeded: boolean) => void {
+    const moved = this.#within(from);
+    const replaced = from === to ? [] : this.#within(to);
+    const target = (file: OpenFile) => to + file.path.slice(from.length);
+    for (const file of moved) file.movingTo = target(file);
+    const undo = this.#unlink(replaced);
+    return (succeeded) => {
+      if (!succeeded) undo();
+      for (const file of moved) {
+        if (succeeded && isWithin(file.path, from)) file.path = target(file);
+        file.movingTo = null;
+      }
+    };
+  }
+
+  /** Announces a removal. The answer must be called with its outcome. */
+  remove(path: string): (succeeded: boolean) => void {
+    const undo = this.#unlink(this.#within(path));
+    return (succeeded) => {
+      if (!succeeded) undo();
+    };
+  }
+
+  #within(folder: string): OpenFile[] {
+    return [...this.#files].filter((file) => isWithin(file.path, folder));
+  }
+
+  #unlink(files: readonly OpenFile[]): () => void {
+    const unlinked = files.filter((file) => !file.unlinked);
+    for (const file of unlinked) file.unlinked = true;
+    return () => {
+      for (const file of unlinked) file.unlinked = false;
+    };
+  }
+
+  #reopen(file: OpenFile): number {
+    if (file.unlinked) {
+      throw new DiskError(
+        'ENOENT',
+        file.path,
+        'cannot open again: the file was removed and its descriptor closed',
+      );
+    }
+    const flags = file.mode === 'write' ? constants.O_RDWR : constants.O_RDONLY;
+    try {
+      return this.#attach(file, file.path, flags);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT' || file.movingTo === null) throw error;
+      return this.#attach(file, file.movingTo, flags);
+    }
+  }
+
+  #attach(file: OpenFile, path: string, flags: number): number {
+    const descriptor = this.#openDescriptor(path, flags);
+    file.descriptor = descriptor;
+    this.#recent.add(file);
+    this.#newest = file;
+    this.#trim();
+    return descriptor;
+  }
+
+  #openDescriptor(path: string, flags: number): number {
+    while (true) {
+      try {
+        return openSync(path, flags, 0o644);
+      } catch (error) {
+        // Others in this process may have used the descriptors up: give ours back before giving up.
+        const code = systemCode(error);
+        if ((code !== 'EMFILE' && code !== 'ENFILE') || !this.#closeOldest()) throw error;
+      }
+    }
+  }
+
+  #trim(): void {
+    while (this.#recent.size > this.#descriptorsMax && this.#closeOldest());
+  }
+
+  #closeOldest(): boolean {
+    for (const file of this.#recent) {
+      if (file.operations > 0 || file.unlinked || file === this.#newest) continue;
+      this.#detach(file);
+      return true;
+    }
+    return false;
+  }
+
+  #detach(file: OpenFile): void {
+    if (file.descriptor === null) return;
+    const { descriptor } = file;
+    file.descriptor = null;
+    this.#recent.delete(file);
+    if (this.#newest === file) this.#newest = null;
+    closeSync(descriptor);
+  }
+}

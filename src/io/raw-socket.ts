@@ -1,0 +1,49 @@
+// net.createServer cannot be told to read into memory of ours: only `new net.Socket` can (its `onread` option), which costs
+// a third to a half of the CPU of 'data' events. So an accepted socket gives up its handle, and a new one is made around it.
+// That touches two parts of Node that are not documented, the `_handle` property and the `handle` option, the same from
+// Node 20 to 26. Where they look different the caller falls back to 'data' events.
+import { Socket, type SocketConstructorOpts } from 'node:net';
+
+export interface DirectRead {
+  /** The memory for the next read; asked at once, and again after each `received`. */
+  readonly buffer: () => Uint8Array;
+  /** So many bytes lie in the last buffer. False stops reading until `resume`. */
+  readonly received: (count: number) => boolean;
+}
+
+/** The methods of a handle that a socket with `onread` calls. */
+const HANDLE_METHODS = ['readStart', 'readStop', 'useUserBuffer', 'writev', 'shutdown', 'close'];
+
+function looksLikeHandle(handle: unknown): handle is object {
+  return (
+    typeof handle === 'object' &&
+    handle !== null &&
+    HANDLE_METHODS.every((name) => typeof Reflect.get(handle, name) === 'function')
+  );
+}
+
+/**
+ * A socket with the connection of the accepted one, which must not have begun to read (`pauseOnConnect`) and is of no use
+ * afterwards. Null, and the accepted socket as before, if this Node's sockets have another shape.
+ */
+export function takeOver(accepted: Socket, read: DirectRead): Socket | null {
+  const handle: unknown = Reflect.get(accepted, '_handle');
+  if (!looksLikeHandle(handle)) return null;
+  Reflect.set(accepted, '_handle', null);
+  accepted.destroy();
+  const options = {
+    handle,
+    allowHalfOpen: true,
+    onread: { buffer: read.buffer, callback: read.received },
+  };
+  return new Socket(options as SocketConstructorOpts);
+}
+
+/**
+ * Lets the next read of a socket that was taken over go elsewhere. Node keeps a few dozen bytes for each call until the
+ * socket closes, so that this is for the end of a connection only.
+ */
+export function redirect(socket: Socket, buffer: Uint8Array): void {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  if (looksLikeHandle(handle)) Reflect.apply(Reflect.get(handle, 'useUserBuffer'), handle, [buffer]);
+}

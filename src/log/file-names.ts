@@ -1,0 +1,43 @@
+// Names in a partition's folder. A segment's files are named by its base offset, twenty digits with leading zeros, and a
+// suffix. Source: Kafka documentation, "Implementation / Log".
+import { type Offset, type PartitionIndex, toOffset } from '../base/ids.js';
+import type { Random } from '../base/random.js';
+
+/** Batches, offset index, time index, aborted transactions. */
+export type SegmentSuffix = 'log' | 'index' | 'timeindex' | 'txnindex';
+
+/** Ends the name of a file that waits for its removal. */
+export const DELETED_SUFFIX = '.deleted';
+/** Ends the name of a file that is being written and will be renamed over the real one. */
+export const TEMPORARY_SUFFIX = '.tmp';
+/** What a crash may leave behind; never part of the log. */
+export const LEFTOVER_SUFFIXES = [DELETED_SUFFIX, '.cleaned', '.swap', TEMPORARY_SUFFIX] as const;
+
+export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint';
+export const PARTITION_METADATA_FILE = 'partition.metadata';
+
+const SEGMENT_FILE = /^(\d{20})\.(log|index|timeindex|txnindex)$/;
+
+export function segmentFileName(baseOffset: Offset, suffix: SegmentSuffix): string {
+  return `${String(baseOffset).padStart(20, '0')}.${suffix}`;
+}
+
+/** The parts of a segment file's name, or null if it is none. */
+export function parseSegmentFileName(name: string): { baseOffset: Offset; suffix: SegmentSuffix } | null {
+  const match = SEGMENT_FILE.exec(name);
+  if (!match) return null;
+  const value = Number(match[1]);
+  if (!Number.isSafeInteger(value)) return null;
+  return { baseOffset: toOffset(value), suffix: match[2] as SegmentSuffix };
+}
+
+/** Ends the name of a partition's folder that waits for its removal. */
+export const DELETED_FOLDER_SUFFIX = '-delete';
+const FILE_NAME_MAX = 255;
+
+/** What the folder of a deleted partition is called: `<topic>-<partition>.<32 hexadecimal digits>-delete`, as Kafka's. */
+export function deletedFolderName(topic: string, partition: PartitionIndex, random: Random): string {
+  const unique = Buffer.from(random.bytes(16)).toString('hex');
+  const suffix = `-${partition}.${unique}${DELETED_FOLDER_SUFFIX}`;
+  return topic.slice(0, FILE_NAME_MAX - suffix.length) + suffix;
+}

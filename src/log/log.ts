@@ -1,0 +1,689 @@
+// The append-only log of one partition: the truth about its records. One actor owns it; nothing here awaits, slow things
+// complete by callbacks in later turns. Invariants:
+//
+//   what lies below the recovery point is on the disk: data, names and leader epochs
+//   there is at least one segment; the last one is active, and only it is written to
+//   offsets are dense from batch to batch as they are appended
+//   an error that leaves the files in doubt takes the log offline: then nothing is appended or flushed any more
+//
+// The files are Kafka's; batch-header.ts, offset-index.ts, time-index.ts and leader-epochs.ts show their formats.
+import { basename, dirname, join } from 'node:path';
+import { assert, present } from '../base/assert.js';
+import type { Clock, Timer } from '../base/clock.js';
+import { addOffset, type LeaderEpoch, type Offset, type PartitionIndex, type TopicId } from '../base/ids.js';
+import type { LogFields, Logger } from '../base/log.js';
+import type { Random } from '../base/random.js';
+import { type Disk, DiskError } from '../io/disk.js';
+import type { Jobs } from '../io/jobs.js';
+import { CheckpointWriter } from './checkpoint-file.js';
+import { DELETED_SUFFIX, deletedFolderName, LEADER_EPOCH_FILE } from './file-names.js';
+import { inTurn, type StepDone } from './in-turn.js';
+import type { LeaderEpochs } from './leader-epochs.js';
+import type { LogConfig } from './log-config.js';
+import { Maintenance, type MaintenanceTask } from './maintenance.js';
+import { deletableSegments } from './retention.js';
+import { type AppendBatch, Segment } from './segment.js';
+
+export type { AppendBatch } from './segment.js';
+
+export interface LogOptions {
+  /** The partition's folder. */
+  readonly directory: string;
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+  readonly topicId: TopicId;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  /** For the jitter of rolling and the name of a deleted folder. */
+  readonly random: Random;
+  readonly jobs: Jobs;
+  readonly logger: Logger;
+  readonly config: LogConfig;
+}
+
+/** What was found on disk; made by `openLog`. */
+export interface LogContent {
+  /** Ascending, at least one. */
+  readonly segments: readonly Segment[];
+  readonly logStartOffset: Offset;
+  readonly logEndOffset: Offset;
+  readonly recoveryPoint: Offset;
+  readonly epochs: LeaderEpochs;
+  readonly epochsUnsaved: boolean;
+  /** Names of files were made that no sync of the folder has covered. */
+  readonly directoryDirty: boolean;
+  readonly maintenance: readonly MaintenanceTask[];
+}
+
+export interface AppendResult {
+  /** How many of the batches were appended, from the first on. */
+  readonly appended: number;
+  /** Why the others were not; null if all were. */
+  readonly error: DiskError | null;
+}
+
+/** What is wrong with a batch, and where. */
+export interface CorruptBatch {
+  readonly path: string;
+  readonly position: number;
+  readonly reason: string;
+}
+
+type Step = (next: StepDone) => void;
+
+/** Node's timers take no longer delay. Sooner is allowed for all that is timed here. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+const ignore = (): void => {};
+
+export class Log {
+  readonly #options: LogOptions;
+  readonly #disk: Disk;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #epochs: LeaderEpochs;
+  readonly #epochFile: CheckpointWriter;
+  readonly #maintenance: Maintenance;
+  #config: LogConfig;
+  #segments: Segment[];
+  #active: Segment;
+  #logStartOffset: Offset;
+  #logEndOffset: Offset;
+  #recoveryPoint: Offset;
+  #rollJitterMs = 0;
+  #offline: DiskError | null = null;
+  #closed = false;
+  #truncating = false;
+
+  // Leader epochs are saved when the newest version of them is.
+  #epochVersion = 0;
+  #savedEpochVersion = 0;
+
+  // One flush runs at a time; who asks meanwhile shares the next one.
+  #flushing = false;
+  #flushWaiters: StepDone[] = [];
+  #afterFlush: (() => void)[] = [];
+  #flushTimer: Timer | null = null;
+  /** Names of segments that no sync of the folder has covered. */
+  #directoryDirty: boolean;
+
+  // Asynchronous operations under way, and who waits for their end.
+  #operations = 0;
+  #quietWaiters: (() => void)[] = [];
+  /** Files that were renamed and wait for their removal. */
+  readonly #removals = new Map<Timer, readonly string[]>();
+
+  /** Use `openLog`. */
+  constructor(options: LogOptions, content: LogContent) {
+    const active = content.segments.at(-1);
+    assert(active, 'a log has a segment');
+    assert(content.logStartOffset <= content.logEndOffset, 'a log starts before it ends');
+    assert(content.recoveryPoint <= content.logEndOffset, 'nothing is durable behind the end');
+    this.#options = options;
+    this.#disk = options.disk;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#config = options.config;
+    this.#segments = [...content.segments];
+    this.#active = active;
+    this.#logStartOffset = content.logStartOffset;
+    this.#logEndOffset = content.logEndOffset;
+    this.#recoveryPoint = content.recoveryPoint;
+    this.#epochs = content.epochs;
+    this.#epochFile = new CheckpointWriter(options.disk, join(options.directory, LEADER_EPOCH_FILE));
+    this.#directoryDirty = content.directoryDirty;
+    if (content.epochsUnsaved) this.#epochVersion++;
+    this.#drawJitter();
+    this.#maintenance = new Maintenance(options, content.maintenance, (segment) => this.#roleOf(segment));
+    this.#maintenance.start();
+    if (this.#recoveryPoint < this.#logEndOffset) this.flush(ignore);
+  }
+
+  /** The first offset that may be read. */
+  get logStartOffset(): Offset {
+    return this.#logStartOffset;
+  }
+
+  /** The offset of the next record. */
+  get logEndOffset(): Offset {
+    return this.#logEndOffset;
+  }
+
+  get activeSegmentBaseOffset(): Offset {
+    return this.#active.baseOffset;
+  }
+
+  /** How many bytes of the active segment hold batches. */
+  get activeSegmentBytes(): number {
+    return this.#active.bytes;
+  }
+
+  get segmentCount(): number {
+    return this.#segments.length;
+  }
+
+  /** The size of all batches. O(segments). */
+  get sizeBytes(): number {
+    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** All below it survives a loss of power. */
+  get recoveryPoint(): Offset {
+    return this.#recoveryPoint;
+  }
+
+  /** The newest leader epoch, -1 if there was none. The next leader's must be above it. */
+  get latestLeaderEpoch(): LeaderEpoch {
+    return this.#epochs.latest;
+  }
+
+  /** Why the log takes no more appends; null while it does. */
+  get offline(): DiskError | null {
+    return this.#offline;
+  }
+
+  /** Takes effect with the next append, flush or retention. */
+  updateConfig(config: LogConfig): void {
+    this.#config = config;
+    this.#drawJitter();
+  }
+
+  /**
+   * Appends batches whose offsets follow each other from the log's end on; rolls between them where a limit asks for it. One
+   * disk write for each run of batches of a segment. On a disk error the batches of the run that failed are removed again;
+   * if even that fails, the log is offline and every later append fails. O(batches).
+   */
+  append(batches: readonly AppendBatch[]): AppendResult {
+    this.#assertWritable();
+    let appended = 0;
+    let failure = this.#offline;
+    while (appended < batches.length && !failure) {
+      try {
+        appended = this.#appendRun(batches, appended);
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        failure = error;
+      }
+    }
+    if (appended > 0) this.#flushIfDue();
+    return { appended, error: failure };
+  }
+
+  /** Appends a run; returns where it ends. */
+  #appendRun(batches: readonly AppendBatch[], start: number): number {
+    const first = batches[start];
+    assert(first, 'a run has a first batch');
+    if (this.#active.mustRollFor(first, this.#config, this.#rollJitterMs, this.#clock.wallMs())) this.#roll();
+    const active = this.#active;
+    const end = active.runEnd(batches, start, this.#config, this.#rollJitterMs);
+    let nextOffset = this.#logEndOffset;
+    for (let i = start; i < end; i++) {
+      const { baseOffset, lastOffset } = present(batches[i], 'a batch');
+      assert(baseOffset === nextOffset, `batch at ${baseOffset}, but the log ends at ${nextOffset}`);
+      assert(lastOffset >= baseOffset, `batch from ${baseOffset} to ${lastOffset}`);
+      nextOffset = addOffset(lastOffset, 1);
+    }
+    try {
+      active.append(batches, start, end, this.#config.indexIntervalBytes, this.#indexFailed);
+    } catch (error) {
+      if (error instanceof DiskError) this.#cutBack(active, error);
+      throw error;
+    }
+    this.#logEndOffset = nextOffset;
+    for (let i = start; i < end; i++) this.#noteEpoch(present(batches[i], 'a batch'));
+    return end;
+  }
+
+  #noteEpoch({ leaderEpoch, baseOffset }: AppendBatch): void {
+    if (leaderEpoch < 0 || leaderEpoch === this.#epochs.latest) return;
+    if (this.#epochs.assign(leaderEpoch, baseOffset)) this.#saveEpochs(ignore);
+  }
+
+  #cutBack(segment: Segment, cause: DiskError): void {
+    try {
+      segment.cutBack();
+      this.#logger.warn('append failed, the log was cut back to its last batch', this.#fields({ reason: cause.message }));
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#goOffline(error);
+    }
+  }
+
+  /** Begins a new segment at the end of the log; the old one is synced in the background. Throws DiskError. */
+  #roll(): void {
+    assert(this.#active.bytes > 0, `${this.#active.path} is empty and stays active`);
+    const { disk, directory } = this.#options;
+    const segment = Segment.create(disk, directory, this.#logEndOffset, this.#clock.wallMs());
+    try {
+      this.#active.finishIndexes();
+    } catch (error) {
+      this.#indexFailed(error);
+    }
+    this.#segments.push(segment);
+    this.#active = segment;
+    this.#directoryDirty = true;
+    this.#drawJitter();
+    this.flush(ignore);
+  }
+
+  #drawJitter(): void {
+    const rangeMs = Math.min(this.#config.segmentJitterMs, this.#config.segmentMs);
+    this.#rollJitterMs = rangeMs > 0 ? this.#options.random.below(rangeMs) : 0;
+  }
+
+  /** An index entry was lost: lookups take longer there, and nothing else changes. */
+  readonly #indexFailed = (error: unknown): void => {
+    if (!(error instanceof DiskError)) throw error;
+    this.#logger.warn('an index could not be written and has a gap', this.#fields({ reason: error.message }));
+  };
+
+  // Leader epochs
+
+  /**
+   * A leader of this epoch begins at the log's end. `done` is called when the checkpoint is durable: a leader that appends
+   * earlier may see its epoch used again after a loss of power. The epoch must not be below the latest.
+   */
+  assignLeaderEpoch(epoch: LeaderEpoch, done: StepDone = ignore): void {
+    this.#assertWritable();
+    assert(epoch >= this.#epochs.latest, `epoch ${epoch} after ${this.#epochs.latest}`);
+    if (this.#epochs.assign(epoch, this.#logEndOffset) || this.#epochsUnsaved) this.#saveEpochs(done);
+    else this.#clock.after(0, () => done(null));
+  }
+
+  /**
+   * Where an epoch ends in this log: its end offset, with the greatest epoch here that is not above it. Null if the epoch is
+   * newer than all here. Source: KIP-101, KIP-320.
+   */
+  endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: Offset } | null {
+    return this.#epochs.endOffsetFor(epoch, this.#logEndOffset);
+  }
+
+  /** The leader epoch of the record at the offset; -1 if it is not known. */
+  epochAt(offset: Offset): LeaderEpoch {
+    return this.#epochs.epochAt(offset);
+  }
+
+  get #epochsUnsaved(): boolean {
+    return this.#savedEpochVersion < this.#epochVersion;
+  }
+
+  #epochsChanged(changed: boolean): void {
+    if (changed) this.#saveEpochs(ignore);
+  }
+
+  #saveEpochs(done: StepDone): void {
+    const version = ++this.#epochVersion;
+    this.#operations++;
+    this.#epochFile.write(this.#epochs.format(), (error) => {
+      if (error) {
+        this.#logger.warn('leader epochs could not be saved', this.#fields({ reason: error.message }));
+      } else this.#savedEpochVersion = Math.max(this.#savedEpochVersion, version);
+      done(error);
+      this.#operationEnded();
+    });
+  }
+
+  // Flush
+
+  /**
+   * Makes all that was appended so far durable and moves the recovery point: data, then indexes, then names and the epoch
+   * checkpoint. Calls at a time share one pass. A data sync that fails takes the log offline, because a file system may
+   * have dropped what it could not write.
+   */
+  flush(done: StepDone): void {
+    this.#flushWaiters.push(done);
+    this.#startFlush();
+  }
+
+  #startFlush(): void {
+    if (this.#flushing || this.#truncating) return;
+    if (this.#flushTimer) this.#clock.cancel(this.#flushTimer);
+    this.#flushTimer = null;
+    const waiters = this.#flushWaiters;
+    this.#flushWaiters = [];
+    this.#flushing = true;
+    this.#operations++;
+    const target = this.#logEndOffset;
+    const dirty = this.#segments.filter((segment) => segment.dirty);
+    const steps = this.#offline ? [] : this.#flushSteps(dirty);
+    if (steps.length === 0) steps.push((next) => this.#clock.after(0, () => next(this.#offline)));
+    this.#inTurn(steps, (error) => {
+      if (!error && this.#recoveryPoint < target) this.#recoveryPoint = target;
+      for (const segment of dirty) if (segment !== this.#active && !segment.dirty) segment.release();
+      this.#flushEnded(waiters, error);
+    });
+  }
+
+  #flushSteps(dirty: readonly Segment[]): Step[] {
+    const steps: Step[] = dirty.map((segment) => (next) => segment.sync(this.#indexFailed, this.#orOffline(next)));
+    if (this.#directoryDirty) {
+      this.#directoryDirty = false;
+      steps.push((next) => this.#disk.syncDirectory(this.#options.directory, this.#orOffline(next)));
+    }
+    if (this.#epochsUnsaved) steps.push((next) => this.#saveEpochs(next));
+    return steps;
+  }
+
+  #flushEnded(waiters: readonly StepDone[], error: Error | null): void {
+    assert(this.#recoveryPoint <= this.#logEndOffset, 'nothing is durable behind the end');
+    this.#flushing = false;
+    for (const run of this.#afterFlush.splice(0)) run();
+    for (const done of waiters) done(error);
+    if (this.#flushWaiters.length > 0) this.#startFlush();
+    else this.#flushIfDue();
+    this.#operationEnded();
+  }
+
+  #flushIfDue(): void {
+    const { flushMessages, flushMs } = this.#config;
+    if (this.#flushing || this.#closed || this.#offline || this.#recoveryPoint === this.#logEndOffset) return;
+    if (this.#logEndOffset - this.#recoveryPoint >= flushMessages) this.flush(ignore);
+    else if (!this.#flushTimer && Number.isFinite(flushMs)) {
+      this.#flushTimer = this.#clock.after(Math.min(flushMs, TIMER_MS_MAX), () => {
+        this.#flushTimer = null;
+        this.flush(ignore);
+      });
+    }
+  }
+
+  #orOffline(next: StepDone): StepDone {
+    return (error) => {
+      if (error instanceof DiskError) this.#goOffline(error);
+      next(error);
+    };
+  }
+
+  #goOffline(error: DiskError): void {
+    this.#offline ??= error;
+    this.#logger.error('the log is offline: its files are in doubt', this.#fields({ reason: error.message }));
+  }
+
+  // Retention, deletion, truncation
+
+  /**
+   * Deletes the oldest segments that retention by time or size does not ask to keep, or that lie below the log start offset.
+   * The active segment is rolled first if it qualifies. Nothing at or above `limitOffset`, the high watermark, goes.
+   * Returns how many segments went.
+   */
+  applyRetention(nowMs: number, limitOffset: Offset = this.#logEndOffset): number {
+    this.#assertWritable();
+    if (this.#offline) return 0;
+    const { count, reason } = deletableSegments(this.#segments, {
+      config: this.#config,
+      nowMs,
+      logStartOffset: this.#logStartOffset,
+      logEndOffset: this.#logEndOffset,
+      limitOffset,
+    });
+    if (count === 0) return 0;
+    if (count === this.#segments.length) {
+      try {
+        this.#roll();
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        this.#logger.warn('the active segment cannot be rolled', this.#fields({ reason: error.message }));
+        return 0;
+      }
+    }
+    const removed = this.#segments.splice(0, count);
+    const first = this.#segments[0];
+    assert(first, 'the active segment stays');
+    if (first.baseOffset > this.#logStartOffset) this.#moveLogStart(first.baseOffset);
+    this.#logger.info(
+      'segments deleted',
+      this.#fields({ segments: count, reason, logStartOffset: this.#logStartOffset }),
+    );
+    this.#discard(removed);
+    return count;
+  }
+
+  /**
+   * Records below the offset are no longer served (KIP-107); segments that hold nothing else go with the next retention. An
+   * offset below the current log start changes nothing; it must not lie behind the log's end.
+   */
+  advanceLogStartOffset(offset: Offset): void {
+    this.#assertWritable();
+    assert(offset <= this.#logEndOffset, `the log ends at ${this.#logEndOffset}, before ${offset}`);
+    if (offset > this.#logStartOffset) this.#moveLogStart(offset);
+  }
+
+  #moveLogStart(offset: Offset): void {
+    assert(offset > this.#logStartOffset, 'the log start only moves up');
+    this.#logStartOffset = offset;
+    this.#epochsChanged(this.#epochs.truncateFromStart(offset));
+  }
+
+  /** Renames the files of segments, oldest first, and removes them later. */
+  #discard(segments: readonly Segment[]): void {
+    if (this.#flushing) {
+      this.#afterFlush.push(() => this.#discard(segments));
+      return;
+    }
+    this.#operations++;
+    for (const segment of segments) segment.release();
+    const steps = segments.map((segment) => (next: StepDone) => this.#renameDeleted(segment, next));
+    this.#inTurn(steps, (error) => {
+      if (error) this.#logger.warn('a segment could not be deleted', this.#fields({ reason: error.message }));
+      this.#operationEnded();
+    });
+  }
+
+  /**
+   * The folder is synced before the next segment follows: what a loss of power brings back then joins up with what is left,
+   * and recovery does not take it for a log with a hole.
+   */
+  #renameDeleted(segment: Segment, done: StepDone): void {
+    const [batches, ...indexes] = segment.paths();
+    assert(batches, 'a segment has a log file');
+    const rename = (path: string, next: StepDone): void =>
+      this.#disk.rename(path, path + DELETED_SUFFIX, (error) => next(error?.code === 'ENOENT' ? null : error));
+    this.#inTurn(
+      [
+        (next) => rename(batches, next),
+        (next) => this.#disk.syncDirectory(this.#options.directory, next),
+        (next) => inTurn(indexes, rename, next),
+      ],
+      (error) => {
+        if (!error) this.#removeLater([batches, ...indexes].map((path) => path + DELETED_SUFFIX));
+        done(error);
+      },
+    );
+  }
+
+  #removeLater(paths: readonly string[]): void {
+    if (this.#closed) return this.#remove(paths);
+    const timer = this.#clock.after(Math.min(this.#config.fileDeleteDelayMs, TIMER_MS_MAX), () => {
+      this.#removals.delete(timer);
+      this.#remove(paths);
+    });
+    this.#removals.set(timer, paths);
+  }
+
+  #remove(paths: readonly string[]): void {
+    this.#operations++;
+    const steps = paths.map((path) => (next: StepDone) => this.#disk.remove(path, next));
+    this.#inTurn(steps, (error) => {
+      if (error) this.#logger.warn('a deleted file could not be removed', this.#fields({ reason: error.message }));
+      this.#operationEnded();
+    });
+  }
+
+  /**
+   * Cuts the log so that it ends at the offset, or before it if it lies inside a batch. Between the call and `done` nothing may
+   * be appended. Batches behind are gone for good when `done` is called without an error; with one the log is offline.
+   */
+  truncateTo(offset: Offset, done: StepDone): void {
+    this.#assertWritable();
+    if (offset >= this.#logEndOffset || this.#offline) {
+      this.#clock.after(0, () => done(this.#offline));
+      return;
+    }
+    this.#truncating = true;
+    this.#whenQuiet(() => {
+      this.#operations++;
+      this.#truncate(offset, (error) => {
+        this.#truncating = false;
+        if (error instanceof DiskError) this.#goOffline(error);
+        if (this.#flushWaiters.length > 0) this.#startFlush();
+        done(error);
+        this.#operationEnded();
+      });
+    });
+  }
+
+  /**
+   * The newest segments go first, and only when they are gone for good the one that stays is cut: whenever a crash comes, a
+   * log without holes is left.
+   */
+  #truncate(offset: Offset, done: StepDone): void {
+    const kept = this.#segments.filter((segment) => segment.baseOffset <= offset);
+    const removed = this.#segments.slice(kept.length).reverse();
+    for (const segment of removed) segment.release();
+    const steps: Step[] = removed.map((segment) => (next) => {
+      inTurn(segment.paths(), (path, nextPath) => this.#disk.remove(path, nextPath), next);
+    });
+    if (removed.length > 0) steps.push((next) => this.#disk.syncDirectory(this.#options.directory, next));
+    steps.push((next) => {
+      this.#cutTo(offset, kept);
+      this.#active.sync(this.#indexFailed, next);
+    });
+    this.#inTurn(steps, done);
+  }
+
+  #cutTo(offset: Offset, kept: Segment[]): void {
+    const { disk, directory } = this.#options;
+    const last = kept.at(-1);
+    this.#active = last ?? Segment.create(disk, directory, offset, this.#clock.wallMs());
+    this.#segments = last ? kept : [this.#active];
+    this.#directoryDirty = true;
+    this.#logEndOffset = last ? last.resume(offset, true).nextOffset : offset;
+    if (!last) this.#active.markUnsynced();
+    if (this.#recoveryPoint > this.#logEndOffset) this.#recoveryPoint = this.#logEndOffset;
+    if (this.#logStartOffset > this.#logEndOffset) this.#logStartOffset = this.#logEndOffset;
+    this.#epochsChanged(this.#epochs.truncateFromEnd(this.#logEndOffset));
+    this.#logger.info('log truncated', this.#fields({ logEndOffset: this.#logEndOffset }));
+  }
+
+  // Reading, for the owner's own use
+
+  /**
+   * Visits the headers of the batches from the one that holds the offset on, or the next after it: 61 bytes that are valid
+   * during the call only. `visit` must not read from a log. Reads the file synchronously; consumers have LogReader. Returns
+   * the batch at which the files are corrupt, or null. Throws DiskError.
+   */
+  forEachHeader(fromOffset: Offset, visit: (header: Buffer) => void): CorruptBatch | null {
+    const floor = this.#segments.findLastIndex((segment) => segment.baseOffset <= fromOffset);
+    for (const segment of this.#segments.slice(Math.max(floor, 0))) {
+      const walker = segment.walk(fromOffset);
+      while (walker.next()) if (walker.lastOffset >= fromOffset) visit(walker.header());
+      const { problem: reason, position } = walker;
+      if (reason) return { path: segment.path, position, reason };
+    }
+    return null;
+  }
+
+  // End
+
+  /** Flushes everything and releases all files. Nothing of the log runs afterwards; `done` gets the flush's error. */
+  close(done: StepDone): void {
+    this.#assertWritable();
+    if (!this.#offline) {
+      try {
+        this.#active.finishIndexes();
+      } catch (error) {
+        this.#indexFailed(error);
+      }
+    }
+    this.#end();
+    this.flush((error) => {
+      this.#whenQuiet(() => {
+        for (const segment of this.#segments) segment.release();
+        done(error);
+      });
+    });
+  }
+
+  /**
+   * Renames the folder, calls `done`, and removes the folder after the delay. What a process that ends earlier leaves behind
+   * is removed when its data directory is opened again.
+   */
+  delete(done: StepDone): void {
+    this.#assertWritable();
+    this.#end();
+    const { directory, topic, partition, random } = this.#options;
+    const parent = dirname(directory);
+    const target = join(parent, deletedFolderName(topic, partition, random));
+    this.#whenQuiet(() => {
+      for (const segment of this.#segments) segment.release();
+      this.#inTurn(
+        [(next) => this.#disk.rename(directory, target, next), (next) => this.#disk.syncDirectory(parent, next)],
+        (error) => {
+          if (!error) this.#removeFolderLater(target);
+          done(error);
+        },
+      );
+    });
+  }
+
+  #removeFolderLater(folder: string): void {
+    this.#clock.after(Math.min(this.#config.fileDeleteDelayMs, TIMER_MS_MAX), () => {
+      this.#disk.remove(folder, (error) => {
+        if (!error) return;
+        const fields = { folder: basename(folder), reason: error.message };
+        this.#logger.warn('the folder of a deleted partition could not be removed', this.#fields(fields));
+      });
+    });
+  }
+
+  /** From here on no timer and no job is begun. */
+  #end(): void {
+    this.#closed = true;
+    this.#maintenance.stop();
+    if (this.#flushTimer) this.#clock.cancel(this.#flushTimer);
+    this.#flushTimer = null;
+    for (const [timer, paths] of this.#removals) {
+      this.#clock.cancel(timer);
+      this.#remove(paths);
+    }
+    this.#removals.clear();
+  }
+
+  #assertWritable(): void {
+    assert(!this.#closed, `${this.#options.directory} is closed`);
+    assert(!this.#truncating, `${this.#options.directory} is being truncated`);
+  }
+
+  #roleOf(segment: Segment): 'sealed' | 'busy' | 'gone' {
+    if (!this.#segments.includes(segment)) return 'gone';
+    return segment === this.#active || this.#truncating ? 'busy' : 'sealed';
+  }
+
+  /** Runs steps one after the other. What a step throws comes in a later turn, as its other errors do. */
+  #inTurn(steps: readonly Step[], done: StepDone): void {
+    const run = (step: Step, next: StepDone): void => {
+      try {
+        step(next);
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        this.#clock.after(0, () => next(error));
+      }
+    };
+    inTurn(steps, run, done);
+  }
+
+  #operationEnded(): void {
+    this.#operations--;
+    assert(this.#operations >= 0, 'an operation ended twice');
+    while (this.#operations === 0 && this.#quietWaiters.length > 0) this.#quietWaiters.shift()?.();
+  }
+
+  /** Calls back when no asynchronous operation is under way; at once if none is. */
+  #whenQuiet(run: () => void): void {
+    if (this.#operations === 0) run();
+    else this.#quietWaiters.push(run);
+  }
+
+  #fields(fields: LogFields): LogFields {
+    return { topic: this.#options.topic, partition: this.#options.partition, ...fields };
+  }
+}

@@ -1,0 +1,417 @@
+// Opens the log of a partition. After a clean stop only names, sizes and the last entries and headers are read. After a crash
+// the batches behind the recovery point are verified by a job, and the log is cut at the first invalid one: the rest of that
+// segment and all later segments. What lies before is verified in the background and only reported.
+//
+// Behind the recovery point the segments must join up: one that ends before the next begins has lost its tail with the power,
+// and what follows cannot stay. Compaction, which makes gaps, must therefore keep below the recovery point.
+import { dirname, join } from 'node:path';
+import { assert, present } from '../base/assert.js';
+import { OdradekError } from '../base/errors.js';
+import { type Offset, toOffset, ZERO_OFFSET } from '../base/ids.js';
+import type { LogFields } from '../base/log.js';
+import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
+import { LEADER_EPOCH_FILE, LEFTOVER_SUFFIXES, parseSegmentFileName, segmentFileName } from './file-names.js';
+import { inTurn, type StepDone } from './in-turn.js';
+import { LeaderEpochs } from './leader-epochs.js';
+import { Log, type LogOptions } from './log.js';
+import type { MaintenanceTask } from './maintenance.js';
+import { offsetEntryCount, offsetIndexLooksSound } from './offset-index.js';
+import { readPartitionMetadata, writePartitionMetadata } from './partition-metadata.js';
+import {
+  durableOffset,
+  firstScan,
+  type LogRecovery,
+  positionOf,
+  type RecoveryScan,
+  readIndexes,
+  recoveryStart,
+  wholeScan,
+} from './recovery.js';
+import { type SegmentScanInput, type SegmentScanOutput, scanSegment } from './scan-segment.js';
+import { Segment } from './segment.js';
+import { lastTimeEntry, timeEntryCount, timeIndexLooksSound } from './time-index.js';
+
+export type { LogRecovery } from './recovery.js';
+
+export interface OpenLogOptions extends LogOptions {
+  readonly recovery: LogRecovery;
+  /** From the checkpoint; 0 if there is none. */
+  readonly logStartOffset: Offset;
+}
+
+/**
+ * Opens the log in the folder, or makes a new one. `done` is called once, in a later turn: with the log, or with a DiskError,
+ * or with an {@link OdradekError} `ODR_CORRUPT` if the folder belongs to another topic.
+ */
+export function openLog(options: OpenLogOptions, done: (result: Log | Error) => void): void {
+  new Opening(options, done).start();
+}
+
+type Step = (next: StepDone) => void;
+
+/** Where the log is cut: behind so many bytes of a segment, whose later ones go. */
+interface Cut {
+  readonly segment: Segment;
+  readonly position: number;
+  readonly reason: string;
+}
+
+class Opening {
+  readonly #options: OpenLogOptions;
+  readonly #disk: Disk;
+  readonly #done: (result: Log | Error) => void;
+  #names: string[] = [];
+  #segments: Segment[] = [];
+  /** Segments whose index files are missing or cannot be right. */
+  readonly #unsound = new Set<Segment>();
+  #scans: RecoveryScan[] = [];
+  #maintenance: MaintenanceTask[] = [];
+  #epochs = new LeaderEpochs();
+  #epochsUnsaved = false;
+  /** The epoch checkpoint is missing or broken: the epochs come from the batches. */
+  #epochsLost = false;
+  #directoryDirty = false;
+  #logEndOffset = ZERO_OFFSET;
+
+  constructor(options: OpenLogOptions, done: (result: Log | Error) => void) {
+    this.#options = options;
+    this.#disk = options.disk;
+    this.#done = done;
+  }
+
+  start(): void {
+    const steps: Step[] = [
+      (next) => this.#options.clock.after(0, () => next(null)),
+      (next) => this.#makeFolder(next),
+      (next) => this.#removeLeftovers(next),
+      (next) => this.#findSegments(next),
+      (next) => this.#readEpochs(next),
+      (next) => this.#planScans(next),
+      (next) => inTurn(this.#scans, (scan, then) => this.#recover(scan, then), next),
+      (next) => this.#readLostEpochs(next),
+      (next) => this.#startBehindEnd(next),
+    ];
+    this.#inTurn(steps, (error) => this.#done(error ?? this.#log()));
+  }
+
+  // Files
+
+  #makeFolder(next: StepDone): void {
+    const { directory, topicId } = this.#options;
+    this.#names = this.#disk.list(directory);
+    const found = readPartitionMetadata(this.#disk, directory);
+    if (found === topicId) return next(null);
+    if (found) {
+      return next(new OdradekError('ODR_CORRUPT', `${directory} belongs to topic id ${found}, not to ${topicId}`));
+    }
+    this.#disk.makeDirectory(directory);
+    this.#inTurn(
+      [
+        (then) => writePartitionMetadata(this.#disk, directory, topicId, then),
+        (then) => this.#disk.syncDirectory(dirname(directory), then),
+      ],
+      next,
+    );
+  }
+
+  /** Files that a crash left half done, and indexes without a segment. */
+  #removeLeftovers(next: StepDone): void {
+    const names = new Set(this.#names);
+    const leftovers = new Set(
+      this.#names.filter((name) => {
+        const parsed = parseSegmentFileName(name);
+        if (parsed) return !names.has(segmentFileName(parsed.baseOffset, 'log'));
+        return LEFTOVER_SUFFIXES.some((suffix) => name.endsWith(suffix));
+      }),
+    );
+    this.#names = this.#names.filter((name) => !leftovers.has(name));
+    inTurn([...leftovers], (name, then) => this.#disk.remove(this.#path(name), then), next);
+  }
+
+  #findSegments(next: StepDone): void {
+    const { directory, logStartOffset, clock } = this.#options;
+    const names = new Set(this.#names);
+    const bases = this.#names.flatMap((name) => {
+      const parsed = parseSegmentFileName(name);
+      return parsed?.suffix === 'log' ? [parsed.baseOffset] : [];
+    });
+    this.#segments = bases.map((baseOffset, i) => this.#takeOver(baseOffset, bases[i + 1] ?? null, names));
+    if (bases.length === 0) {
+      this.#segments = [Segment.create(this.#disk, directory, logStartOffset, clock.wallMs())];
+      this.#directoryDirty = true;
+    }
+    next(null);
+  }
+
+  /** Looks at the files of a segment, but not into the batches. */
+  #takeOver(baseOffset: Offset, nextBaseOffset: Offset | null, names: ReadonlySet<string>): Segment {
+    const log = segmentFileName(baseOffset, 'log');
+    const index = segmentFileName(baseOffset, 'index');
+    const timeIndex = segmentFileName(baseOffset, 'timeindex');
+    const bytes = this.#withFile(log, (file) => this.#disk.size(file));
+    const offsetEnd = nextBaseOffset ?? Number.MAX_SAFE_INTEGER;
+    const offsetEntries = !names.has(index)
+      ? null
+      : this.#withFile(index, (file) =>
+          offsetIndexLooksSound(this.#disk, file, baseOffset, offsetEnd, bytes)
+            ? offsetEntryCount(this.#disk.size(file))
+            : null,
+        );
+    const times = !names.has(timeIndex)
+      ? null
+      : this.#withFile(timeIndex, (file) => {
+          if (!timeIndexLooksSound(this.#disk, file, baseOffset, offsetEnd, bytes)) return null;
+          const count = timeEntryCount(this.#disk.size(file));
+          return { count, last: lastTimeEntry(this.#disk, file, baseOffset, count) };
+        });
+    const { directory, clock } = this.#options;
+    const files = {
+      bytes,
+      offsetEntries: offsetEntries ?? 0,
+      offsetIndexExists: names.has(index),
+      timeEntries: times?.count ?? 0,
+      timeIndexExists: names.has(timeIndex),
+      lastTimestampMs: times?.last?.timestampMs ?? -1,
+    };
+    const segment = Segment.existing(this.#disk, directory, baseOffset, files, clock.wallMs());
+    if (bytes > 0 && (offsetEntries === null || times === null)) this.#unsound.add(segment);
+    return segment;
+  }
+
+  #withFile<Result>(name: string, use: (file: DiskFile) => Result): Result {
+    const file = this.#disk.open(this.#path(name), 'read');
+    try {
+      return use(file);
+    } finally {
+      this.#disk.close(file);
+    }
+  }
+
+  // Leader epochs
+
+  #readEpochs(next: StepDone): void {
+    const path = this.#path(LEADER_EPOCH_FILE);
+    const hasBatches = this.#segments.some(({ bytes }) => bytes > 0);
+    const content = this.#disk.readFile(path);
+    try {
+      if (content) this.#epochs = LeaderEpochs.parse(path, content.toString());
+      else this.#epochsLost = hasBatches;
+    } catch (error) {
+      if (!(error instanceof OdradekError)) throw error;
+      this.#epochsLost = hasBatches;
+      this.#warn('the leader epoch checkpoint is unusable, epochs are read from the batches', {
+        reason: error.message,
+      });
+    }
+    next(null);
+  }
+
+  /** Every header of the log is read, once: one small read a batch, in jobs. */
+  #readLostEpochs(next: StepDone): void {
+    if (!this.#epochsLost) return next(null);
+    this.#epochs = new LeaderEpochs();
+    this.#epochsUnsaved = true;
+    const segments = this.#segments.filter(({ bytes }) => bytes > 0);
+    inTurn(
+      segments,
+      (segment, then) => {
+        const { input } = wholeScan(segment, this.#options.config.indexIntervalBytes);
+        const nothing = Number.POSITIVE_INFINITY;
+        const headers = { ...input, verifyFromOffset: nothing, verifyFromPosition: nothing, stopAtInvalid: false };
+        this.#scan(headers, then, (output) => {
+          this.#takeEpochs(output);
+          then(null);
+        });
+      },
+      next,
+    );
+  }
+
+  #takeEpochs({ epochs }: SegmentScanOutput): void {
+    for (const { epoch, startOffset } of epochs) {
+      if (epoch > this.#epochs.latest && this.#epochs.assign(epoch, startOffset)) this.#epochsUnsaved = true;
+    }
+  }
+
+  // Recovery
+
+  #planScans(next: StepDone): void {
+    const { recovery, config } = this.#options;
+    const active = present(this.#segments.at(-1), 'an active segment');
+    const start = recoveryStart(recovery);
+    if (!start) {
+      const reason = this.#endProblem(active);
+      if (reason) {
+        this.#warn('the log was closed in good order, but its end must be verified', { file: active.path, reason });
+        this.#scans = [wholeScan(active, config.indexIntervalBytes)];
+      }
+    } else {
+      const found = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= start.offset);
+      const [first, ...later] = this.#segments.slice(Math.max(found, 0));
+      assert(first, 'an active segment');
+      // What begins behind the start has no part that is known to be valid.
+      const scan =
+        found < 0
+          ? wholeScan(first, config.indexIntervalBytes)
+          : firstScan(first, start, readIndexes(this.#disk, first), config.indexIntervalBytes);
+      this.#scans = [scan, ...later.map((segment) => wholeScan(segment, config.indexIntervalBytes))];
+      if (recovery.type === 'from') this.#verifyLater(scan, recovery.recoveryPoint);
+    }
+    const scanned = new Set(this.#scans.map(({ segment }) => segment));
+    for (const segment of this.#unsound) {
+      if (!scanned.has(segment)) this.#maintenance.push({ type: 'rebuild-indexes', segment, bytes: segment.bytes });
+    }
+    next(null);
+  }
+
+  /** Finds the end of the log after a clean stop; returns what keeps appending from going on there, or null. */
+  #endProblem(active: Segment): string | null {
+    if (this.#unsound.has(active)) return 'an index is missing or unusable';
+    const { problem, nextOffset } = active.resume(Number.POSITIVE_INFINITY, false);
+    this.#logEndOffset = nextOffset;
+    return problem;
+  }
+
+  /** What a crash should not have touched is verified once the log is open. */
+  #verifyLater({ segment: first, input }: RecoveryScan, recoveryPoint: Offset): void {
+    for (const segment of this.#segments) {
+      const bytes = segment === first ? positionOf(first, input.fromPosition, recoveryPoint) : segment.bytes;
+      if (bytes > 0) this.#maintenance.push({ type: 'verify', segment, bytes });
+      if (segment === first) return;
+    }
+  }
+
+  #recover(scan: RecoveryScan, next: StepDone): void {
+    const { segment } = scan;
+    const index = this.#segments.indexOf(segment);
+    if (index < 0) return next(null); // It went when an earlier one was cut.
+    const previous = this.#segments[index - 1];
+    if (previous && scan !== this.#scans[0] && segment.baseOffset !== this.#logEndOffset) {
+      const reason = `offset ${this.#logEndOffset} must follow, but the next segment begins at ${segment.baseOffset}`;
+      return this.#cutBehind({ segment: previous, position: previous.bytes, reason }, next);
+    }
+    this.#scan(scan.input, next, (output) => {
+      this.#logEndOffset = output.nextOffset;
+      this.#takeEpochs(output);
+      const [invalid] = output.invalid;
+      const steps: Step[] = [
+        (then) => (invalid ? this.#cutBehind({ segment, ...invalid }, then) : then(null)),
+        (then) => {
+          segment.adopt(output, scan.kept);
+          then(null);
+        },
+      ];
+      this.#inTurn(steps, next);
+    });
+  }
+
+  /**
+   * Says what is cut, and removes the segments behind: the newest first, and for good before the one that stays is cut, so that
+   * another crash leaves no hole.
+   */
+  #cutBehind({ segment, position, reason }: Cut, next: StepDone): void {
+    const index = this.#segments.indexOf(segment);
+    const removed = this.#segments.slice(index + 1);
+    const bytes = removed.reduce((sum, later) => sum + later.bytes, segment.bytes - position);
+    this.#warn('the log was cut at the first invalid batch', { file: segment.path, position, reason, bytes });
+    this.#segments = this.#segments.slice(0, index + 1);
+    this.#removeSegments(removed, next);
+  }
+
+  #removeSegments(segments: readonly Segment[], next: StepDone): void {
+    if (segments.length === 0) return next(null);
+    for (const segment of segments) segment.release();
+    const paths = segments.toReversed().flatMap((segment) => segment.paths());
+    const remove = (path: string, then: StepDone): void => this.#disk.remove(path, then);
+    inTurn(paths, remove, (error) => {
+      if (error) next(error);
+      else this.#disk.syncDirectory(this.#options.directory, next);
+    });
+  }
+
+  /** Records below the log start were deleted on purpose: a log that ends before it begins anew there. */
+  #startBehindEnd(next: StepDone): void {
+    const { logStartOffset, directory, clock } = this.#options;
+    if (logStartOffset <= this.#logEndOffset) return next(null);
+    const bytes = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    if (bytes > 0) {
+      this.#warn('the log ends before its start offset and begins anew', {
+        logEndOffset: this.#logEndOffset,
+        logStartOffset,
+        bytes,
+      });
+    }
+    const steps: Step[] = [
+      (then) => this.#removeSegments(this.#segments, then),
+      (then) => {
+        this.#segments = [Segment.create(this.#disk, directory, logStartOffset, clock.wallMs())];
+        this.#directoryDirty = true;
+        this.#logEndOffset = logStartOffset;
+        then(null);
+      },
+    ];
+    this.#inTurn(steps, next);
+  }
+
+  /** Runs the scan as a job; where the queue is full or the job's thread fails, right here. */
+  #scan(input: SegmentScanInput, failed: StepDone, scanned: (output: SegmentScanOutput) => void): void {
+    this.#options.jobs.run('scan-segment', input, (_error, output) => {
+      if (output) return scanned(output);
+      this.#inTurn(
+        [
+          (next) => {
+            scanned(scanSegment(this.#disk, input));
+            next(null);
+          },
+        ],
+        (error) => error && failed(error),
+      );
+    });
+  }
+
+  #log(): Log {
+    const { recovery } = this.#options;
+    const first = present(this.#segments[0], 'a segment');
+    const logEndOffset = this.#logEndOffset;
+    const logStartOffset = toOffset(Math.max(this.#options.logStartOffset, first.baseOffset));
+    const recoveryPoint = durableOffset(recovery, logEndOffset);
+    for (const [i, segment] of this.#segments.entries()) {
+      if ((this.#segments[i + 1]?.baseOffset ?? logEndOffset) > recoveryPoint) segment.markUnsynced();
+      segment.release();
+    }
+    const clamped = this.#epochs.clampToEnd(logEndOffset);
+    const startMoved = this.#epochs.truncateFromStart(logStartOffset);
+    return new Log(this.#options, {
+      segments: this.#segments,
+      logStartOffset,
+      logEndOffset,
+      recoveryPoint,
+      epochs: this.#epochs,
+      epochsUnsaved: this.#epochsUnsaved || clamped || startMoved,
+      directoryDirty: this.#directoryDirty,
+      maintenance: this.#maintenance.filter(({ segment }) => this.#segments.includes(segment)),
+    });
+  }
+
+  /** Runs steps one after the other. A disk error that a step throws ends them. */
+  #inTurn(steps: readonly Step[], done: StepDone): void {
+    const run = (step: Step, next: StepDone): void => {
+      try {
+        step(next);
+      } catch (error) {
+        if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
+        next(error);
+      }
+    };
+    inTurn(steps, run, done);
+  }
+
+  #path(name: string): string {
+    return join(this.#options.directory, name);
+  }
+
+  #warn(message: string, fields: LogFields): void {
+    const { topic, partition, logger } = this.#options;
+    logger.warn(message, { topic, partition, ...fields });
+  }
+}

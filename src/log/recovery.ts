@@ -1,0 +1,131 @@
+// What has to be verified before a log opens, which depends on how it was left.
+import { type Offset, toOffset, ZERO_OFFSET } from '../base/ids.js';
+import type { Disk } from '../io/disk.js';
+import { OFFSET_ENTRY_BYTES, trustedOffsetEntries } from './offset-index.js';
+import type { SegmentScanInput } from './scan-segment.js';
+import { type KeptEntries, NO_ENTRIES, type Segment } from './segment.js';
+import { TIME_ENTRY_BYTES, trustedTimeEntries } from './time-index.js';
+
+/** What is known about the state in which the log was left. */
+export type LogRecovery =
+  /** It was closed in good order. */
+  | { readonly type: 'clean' }
+  /** The process or the machine stopped. All below the offset was durable before. */
+  | { readonly type: 'from'; readonly recoveryPoint: Offset }
+  /**
+   * Its thread died, the process lives on. Everything before that position of that segment was published and is valid; all
+   * below the recovery point is durable (absent: nothing is known to be).
+   */
+  | {
+      readonly type: 'worker-died';
+      readonly segmentBaseOffset: Offset;
+      readonly bytes: number;
+      readonly recoveryPoint?: Offset;
+    };
+
+/** Where the part of the log begins that must be verified. */
+export interface RecoveryStart {
+  /** The segment that holds this offset is the first to be scanned. */
+  readonly offset: Offset;
+  /** In that segment, batches that end below this offset and begin before this position are valid. */
+  readonly verifyFromOffset: number;
+  readonly verifyFromPosition: number;
+}
+
+/** Null: nothing is to be verified. */
+export function recoveryStart(recovery: LogRecovery): RecoveryStart | null {
+  switch (recovery.type) {
+    case 'clean':
+      return null;
+    case 'from':
+      return { offset: recovery.recoveryPoint, verifyFromOffset: recovery.recoveryPoint, verifyFromPosition: 0 };
+    case 'worker-died':
+      return { offset: recovery.segmentBaseOffset, verifyFromOffset: 0, verifyFromPosition: recovery.bytes };
+  }
+}
+
+/** What of the log is known to be durable. */
+export function durableOffset(recovery: LogRecovery, logEndOffset: Offset): Offset {
+  if (recovery.type === 'clean') return logEndOffset;
+  return toOffset(Math.min(recovery.recoveryPoint ?? ZERO_OFFSET, logEndOffset));
+}
+
+/** A scan that recovers a segment: it stops at the first invalid batch, and its index entries go behind the kept ones. */
+export interface RecoveryScan {
+  readonly segment: Segment;
+  readonly input: SegmentScanInput;
+  readonly kept: KeptEntries;
+}
+
+/** Verifies all of a segment. */
+export function wholeScan(segment: Segment, indexIntervalBytes: number): RecoveryScan {
+  const input: SegmentScanInput = {
+    path: segment.path,
+    baseOffset: segment.baseOffset,
+    fromPosition: 0,
+    minOffset: segment.baseOffset,
+    endPosition: null,
+    verifyFromOffset: 0,
+    verifyFromPosition: 0,
+    stopAtInvalid: true,
+    indexIntervalBytes,
+    maxTimestampMs: -1,
+    maxTimestampOffset: -1,
+  };
+  return { segment, input, kept: NO_ENTRIES };
+}
+
+/** The index files of a segment; null for one that is missing or larger than the batches can account for. */
+export interface IndexContent {
+  readonly offsets: Buffer | null;
+  readonly times: Buffer | null;
+}
+
+/**
+ * Verifies a segment from the start of the recovery on. Begins at the last index entry before it if that can be believed, else
+ * at the start of the segment: index files are synced before the recovery point moves. Throws DiskError.
+ */
+export function firstScan(
+  segment: Segment,
+  start: RecoveryStart,
+  { offsets, times }: IndexContent,
+  indexIntervalBytes: number,
+): RecoveryScan {
+  const { verifyFromOffset, verifyFromPosition } = start;
+  const whole = wholeScan(segment, indexIntervalBytes);
+  const scan: RecoveryScan = { ...whole, input: { ...whole.input, verifyFromOffset, verifyFromPosition } };
+  if (!offsets || !times) return scan;
+  const offsetEnd = verifyFromOffset || Number.MAX_SAFE_INTEGER;
+  const positionEnd = Math.min(verifyFromPosition || segment.bytes, segment.bytes);
+  const { baseOffset } = segment;
+  const { last, count } = trustedOffsetEntries(offsets, baseOffset, offsetEnd, positionEnd);
+  if (!last) return scan;
+  const trusted = trustedTimeEntries(times, baseOffset, last.lastOffset + 1);
+  const walker = segment.walkFrom(last.position);
+  if (!trusted.last || !walker.next() || walker.lastOffset !== last.lastOffset) return scan;
+  const { timestampMs, offset } = trusted.last;
+  return {
+    segment,
+    input: { ...scan.input, fromPosition: last.position, maxTimestampMs: timestampMs, maxTimestampOffset: offset },
+    kept: { offsetEntries: count, timeEntries: trusted.count, timestampMs },
+  };
+}
+
+/** Where the first batch begins that reaches the offset, or what comes before it is no batch. Throws DiskError. */
+export function positionOf(segment: Segment, fromPosition: number, offset: number): number {
+  const walker = segment.walkFrom(fromPosition);
+  let { position } = walker;
+  while (walker.next() && walker.lastOffset < offset) position = walker.position;
+  return position;
+}
+
+/** Reads the index files. Throws DiskError. */
+export function readIndexes(disk: Disk, segment: Segment): IndexContent {
+  const [, offsetPath, timePath] = segment.paths();
+  const read = (path: string | undefined, entryBytes: number): Buffer | null => {
+    if (path === undefined) return null;
+    const content = disk.readFile(path);
+    return content && content.length <= segment.possibleEntries * entryBytes ? content : null;
+  };
+  return { offsets: read(offsetPath, OFFSET_ENTRY_BYTES), times: read(timePath, TIME_ENTRY_BYTES) };
+}

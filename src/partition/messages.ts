@@ -1,0 +1,81 @@
+// What the partition workers and the rest of the broker say to each other: descriptors on the rings (data plane), commands
+// and events (control plane).
+import type { ErrorName } from '../base/errors.js';
+import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../base/ids.js';
+import type { TopicConfig } from '../config/topic-config.js';
+import type { LogRecovery } from '../log/open-log.js';
+
+/** Words of a submission: router → worker. */
+export const SUBMISSION = {
+  /** Chosen by the router; comes back in the completion. */
+  token: 0,
+  /** Which partition of the worker. */
+  slot: 1,
+  /** Where the record batch lies in the write buffer, and its size. */
+  start: 2,
+  bytes: 3,
+} as const;
+
+/** Words of a completion: worker → router. */
+export const COMPLETION = {
+  kind: 0,
+  /** kind appended: the submission's token. kind advanced: the slot. */
+  token: 1,
+  /** Code of an error from the table, 0 for none. */
+  error: 2,
+  baseOffset: 4,
+  /** -1 with CreateTime. */
+  logAppendTimeMs: 6,
+  logStartOffset: 8,
+} as const;
+
+export const COMPLETION_KIND = {
+  appended: 0,
+  /** The view of a partition that a reader waited for has changed, or is over. */
+  advanced: 1,
+} as const;
+
+/** Names a partition for log lines and routing tables. */
+export interface PartitionName {
+  readonly topic: string;
+  readonly partition: PartitionIndex;
+}
+
+export interface OpenPartition extends PartitionName {
+  readonly type: 'open';
+  readonly topicId: TopicId;
+  /** The folder of the partition. */
+  readonly directory: string;
+  readonly slot: number;
+  /** Distinguishes this opening of the slot from all others. */
+  readonly generation: number;
+  readonly leaderEpoch: LeaderEpoch;
+  readonly config: TopicConfig;
+  readonly recovery: LogRecovery;
+  readonly logStartOffset: Offset;
+}
+
+/** supervisor → worker. Each is answered once. */
+export type PartitionCommand =
+  | OpenPartition
+  | { readonly type: 'close'; readonly slot: number }
+  | { readonly type: 'delete'; readonly slot: number }
+  | { readonly type: 'configure'; readonly slot: number; readonly config: TopicConfig }
+  | { readonly type: 'describe'; readonly slot: number }
+  /** Flush and close everything; the worker is about to end. */
+  | { readonly type: 'drain' };
+
+/** Offsets that a checkpoint of the data directory keeps. */
+export interface PartitionCheckpoint extends PartitionName {
+  readonly recoveryPoint: Offset;
+  readonly logStartOffset: Offset;
+}
+
+export type PartitionReply =
+  | { readonly type: 'done' }
+  | { readonly type: 'described'; readonly sizeBytes: number; readonly checkpoint: PartitionCheckpoint }
+  | { readonly type: 'drained'; readonly checkpoints: readonly PartitionCheckpoint[]; readonly clean: boolean }
+  | { readonly type: 'failed'; readonly error: ErrorName; readonly detail: string };
+
+/** worker → supervisor. */
+export type PartitionEvent = { readonly type: 'checkpoint'; readonly checkpoint: PartitionCheckpoint };

@@ -1,0 +1,234 @@
+// The single owner of one replica of one partition. Batches come in groups: each is checked and stamped in place, in shared
+// memory, then the whole group goes to the log with one write, then readers see it, then it is acknowledged:
+//
+//   stage … stage → commit: Log.append → view → completions (with flush.acks: → fdatasync → view → completions)
+//
+// Invariants: log start ≤ high watermark ≤ log end; nothing is acknowledged above the high watermark; what a view shows
+// lies in the file.
+import type { Published, ViewWriter } from '../actor/view.js';
+import { assert } from '../base/assert.js';
+import type { Clock } from '../base/clock.js';
+import { ERRORS, type ErrorName } from '../base/errors.js';
+import { type LeaderEpoch, type Offset, toOffset } from '../base/ids.js';
+import type { Logger } from '../base/log.js';
+import type { TopicConfig } from '../config/topic-config.js';
+import type { Log } from '../log/log.js';
+import type { AppendBatch } from '../log/segment.js';
+import { readLastOffsetDelta, readMaxTimestamp, readProducerId, stampPlace } from '../record/batch-header.js';
+import { stampLogAppendTime, validateBatch } from '../record/validate-batch.js';
+import type { PartitionCheckpoint, PartitionName } from './messages.js';
+
+/** What became of a submitted batch. */
+export interface Completion {
+  readonly token: number;
+  readonly error: number;
+  readonly baseOffset: number;
+  readonly logAppendTimeMs: number;
+  readonly logStartOffset: number;
+}
+
+export interface PartitionActorOptions extends PartitionName {
+  readonly log: Log;
+  readonly generation: number;
+  readonly leaderEpoch: LeaderEpoch;
+  readonly config: TopicConfig;
+  readonly view: ViewWriter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly complete: (completion: Completion) => void;
+  /** Readers wait for news of the view, and there is some. */
+  readonly advanced: () => void;
+}
+
+interface Staged {
+  readonly token: number;
+  readonly batch: AppendBatch;
+  readonly logAppendTimeMs: number;
+}
+
+export class PartitionActor {
+  readonly #options: PartitionActorOptions;
+  readonly #log: Log;
+  #config: TopicConfig;
+  #staged: Staged[] = [];
+  #nextOffset: Offset;
+  #highWatermark: Offset;
+  /** Appended, but not acknowledged before they are on the disk (flush.acks), in order of offset. */
+  #unflushed: Staged[] = [];
+  #flushing = false;
+  #reported: PartitionCheckpoint;
+
+  constructor(options: PartitionActorOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#config = options.config;
+    this.#nextOffset = options.log.logEndOffset;
+    this.#highWatermark = options.log.logEndOffset;
+    this.#reported = this.checkpoint;
+    this.#log.assignLeaderEpoch(options.leaderEpoch);
+    this.#publish();
+  }
+
+  get name(): PartitionName {
+    return this.#options;
+  }
+
+  get sizeBytes(): number {
+    return this.#log.sizeBytes;
+  }
+
+  get checkpoint(): PartitionCheckpoint {
+    const { topic, partition } = this.#options;
+    const { recoveryPoint, logStartOffset } = this.#log;
+    return { topic, partition, recoveryPoint, logStartOffset };
+  }
+
+  /** The checkpoint if it is not the one of the last call. */
+  changedCheckpoint(): PartitionCheckpoint | null {
+    const checkpoint = this.checkpoint;
+    const { recoveryPoint, logStartOffset } = this.#reported;
+    if (checkpoint.recoveryPoint === recoveryPoint && checkpoint.logStartOffset === logStartOffset) return null;
+    this.#reported = checkpoint;
+    return checkpoint;
+  }
+
+  /** Checks a batch and gives it its place; it is refused now or completed after {@link commit}. */
+  stage(token: number, bytes: Buffer): void {
+    const { clock, leaderEpoch } = this.#options;
+    const nowMs = clock.wallMs();
+    const config = this.#config;
+    const error = validateBatch(bytes, 0, bytes.length, {
+      maxMessageBytes: config.maxMessageBytes,
+      compacted: false,
+      timestampType: config.messageTimestampType,
+      timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
+      timestampAfterMaxMs: config.messageTimestampAfterMaxMs,
+      nowMs,
+    });
+    if (error) {
+      this.#refuse(token, error.error);
+      return;
+    }
+    if (bytes.length > config.segmentBytes) {
+      this.#refuse(token, 'RECORD_LIST_TOO_LARGE');
+      return;
+    }
+    if (readProducerId(bytes, 0) >= 0) {
+      // Without the state of idempotent producers a retry could not be told from a new batch.
+      this.#refuse(token, 'UNSUPPORTED_FOR_MESSAGE_FORMAT');
+      return;
+    }
+    const logAppendTimeMs = config.messageTimestampType === 'LogAppendTime' ? nowMs : -1;
+    if (logAppendTimeMs >= 0) stampLogAppendTime(bytes, 0, logAppendTimeMs);
+    const baseOffset = this.#nextOffset;
+    const lastOffset = toOffset(baseOffset + readLastOffsetDelta(bytes, 0));
+    stampPlace(bytes, 0, baseOffset, leaderEpoch);
+    this.#nextOffset = toOffset(lastOffset + 1);
+    const batch = { bytes, baseOffset, lastOffset, maxTimestampMs: readMaxTimestamp(bytes, 0), leaderEpoch };
+    this.#staged.push({ token, batch, logAppendTimeMs });
+  }
+
+  /** Writes what is staged and completes it. */
+  commit(): void {
+    const staged = this.#staged;
+    if (staged.length === 0) return;
+    this.#staged = [];
+    const { appended, error } = this.#log.append(staged.map(({ batch }) => batch));
+    assert(appended === staged.length || error !== null, 'what is not appended has an error');
+    this.#nextOffset = this.#log.logEndOffset;
+    if (error) {
+      const { topic, partition, logger } = this.#options;
+      logger.error('records cannot be written', { topic, partition, reason: error.message });
+    }
+    if (this.#config.flushAcks) {
+      for (const one of staged.slice(0, appended)) this.#unflushed.push(one);
+      this.#flush();
+    } else this.#advanceHighWatermark(this.#log.logEndOffset);
+    staged.forEach((one, index) => {
+      if (index >= appended) this.#refuse(one.token, 'KAFKA_STORAGE_ERROR');
+      else if (!this.#config.flushAcks) this.#acknowledge(one);
+    });
+  }
+
+  configure(config: TopicConfig): void {
+    this.#config = config;
+    this.#log.updateConfig(config);
+    if (!config.flushAcks) this.#advanceHighWatermark(this.#log.logEndOffset);
+  }
+
+  /** Deletes segments that retention lets go. */
+  applyRetention(): void {
+    const before = this.#log.logStartOffset;
+    this.#log.applyRetention(this.#options.clock.wallMs());
+    if (this.#log.logStartOffset === before) return;
+    this.#publish();
+  }
+
+  /** Closes the log; true if all was flushed. Readers and requests are told that it is over. */
+  close(done: (clean: boolean) => void): void {
+    this.#retire();
+    this.#log.close((error) => done(error === null));
+  }
+
+  delete(done: () => void): void {
+    this.#retire();
+    this.#log.delete(done);
+  }
+
+  #retire(): void {
+    if (this.#options.view.retire()) this.#options.advanced();
+    for (const one of this.#unflushed.splice(0)) this.#refuse(one.token, 'NOT_LEADER_OR_FOLLOWER');
+  }
+
+  /** One fdatasync for all that has been appended when it starts; what comes meanwhile shares the next. */
+  #flush(): void {
+    if (this.#flushing || this.#unflushed.length === 0) return;
+    this.#flushing = true;
+    const flushedTo = this.#log.logEndOffset;
+    this.#log.flush((error) => {
+      this.#flushing = false;
+      if (error) {
+        const { topic, partition, logger } = this.#options;
+        logger.error('records cannot be flushed', { topic, partition, reason: error.message });
+        for (const one of this.#unflushed.splice(0)) this.#refuse(one.token, 'KAFKA_STORAGE_ERROR');
+        return;
+      }
+      this.#advanceHighWatermark(flushedTo);
+      const firstUnflushed = this.#unflushed.findIndex(({ batch }) => batch.lastOffset >= flushedTo);
+      const flushed = this.#unflushed.splice(0, firstUnflushed < 0 ? this.#unflushed.length : firstUnflushed);
+      for (const one of flushed) this.#acknowledge(one);
+      this.#flush();
+    });
+  }
+
+  #advanceHighWatermark(offset: Offset): void {
+    if (offset < this.#highWatermark) return;
+    this.#highWatermark = offset;
+    this.#publish();
+  }
+
+  #publish(): void {
+    const { view, generation, leaderEpoch, advanced } = this.#options;
+    const log = this.#log;
+    const state: Published = {
+      leaderEpoch,
+      logStartOffset: log.logStartOffset,
+      lastStableOffset: this.#highWatermark,
+      highWatermark: this.#highWatermark,
+      logEndOffset: log.logEndOffset,
+      segmentBaseOffset: log.activeSegmentBaseOffset,
+      segmentBytes: log.activeSegmentBytes,
+    };
+    if (view.publish(generation, state)) advanced();
+  }
+
+  #acknowledge({ token, batch, logAppendTimeMs }: Staged): void {
+    assert(batch.lastOffset < this.#highWatermark, 'nothing is acknowledged above the high watermark');
+    const { logStartOffset } = this.#log;
+    this.#options.complete({ token, error: 0, baseOffset: batch.baseOffset, logAppendTimeMs, logStartOffset });
+  }
+
+  #refuse(token: number, error: ErrorName): void {
+    this.#options.complete({ token, error: ERRORS[error].code, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 });
+  }
+}

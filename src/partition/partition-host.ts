@@ -1,0 +1,293 @@
+// One partition worker: hosts many partition actors, takes their submissions from the ring in groups and hands completions
+// back. It does the work of a group without a break, then lets the thread's event loop have its turn, so that control
+// commands, timers and completed flushes are served under load too.
+import { type RingConsumer, type RingProducer, writeWide } from '../actor/descriptor-ring.js';
+import { ViewWriter } from '../actor/view.js';
+import { assert, assertNever } from '../base/assert.js';
+import type { Clock } from '../base/clock.js';
+import { ERRORS } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Random } from '../base/random.js';
+import type { Disk } from '../io/disk.js';
+import type { Jobs } from '../io/jobs.js';
+import type { Log } from '../log/log.js';
+import { openLog } from '../log/open-log.js';
+import {
+  COMPLETION,
+  COMPLETION_KIND,
+  type OpenPartition,
+  type PartitionCheckpoint,
+  type PartitionCommand,
+  type PartitionEvent,
+  type PartitionReply,
+  SUBMISSION,
+} from './messages.js';
+import { type Completion, PartitionActor } from './partition-actor.js';
+
+export interface PartitionHostOptions {
+  readonly submissions: RingConsumer;
+  readonly completions: RingProducer;
+  readonly views: Int32Array;
+  /** The write buffer's memory, which submissions point into. */
+  readonly memory: Buffer;
+  readonly disk: Disk;
+  readonly jobs: Jobs;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly retentionCheckIntervalMs: number;
+  readonly tell: (event: PartitionEvent) => void;
+  /** Runs a function in a later turn of the event loop. */
+  readonly later: (run: () => void) => void;
+}
+
+type Reply = (reply: PartitionReply) => void;
+
+/** A group is cut at so many batches or bytes. */
+const GROUP_BATCHES_MAX = 512;
+const GROUP_BYTES_MAX = 2 * 1024 * 1024;
+/** How often changed checkpoints are reported. */
+const REPORT_MS = 1000;
+
+export class PartitionHost {
+  readonly #options: PartitionHostOptions;
+  readonly #actors = new Map<number, PartitionActor>();
+  /** Slots whose log is being opened; a command for one waits until it is. */
+  readonly #opening = new Map<number, (() => void)[]>();
+  readonly #staged = new Set<PartitionActor>();
+  /** What found no room in the ring: at most one a partition and one a submission. */
+  readonly #overflow: { readonly kind: number; readonly completion: Completion }[] = [];
+  #draining = false;
+
+  constructor(options: PartitionHostOptions) {
+    this.#options = options;
+    this.#applyRetentionLater();
+    this.#reportLater();
+    this.#wait();
+  }
+
+  receive(command: PartitionCommand, reply: Reply): void {
+    if (command.type === 'drain') {
+      this.#drainAll(reply);
+      return;
+    }
+    const opening = this.#opening.get(command.slot);
+    if (opening) {
+      assert(command.type !== 'open', 'a slot is opened once');
+      opening.push(() => this.receive(command, reply));
+      return;
+    }
+    if (command.type === 'open') {
+      this.#open(command, reply);
+      return;
+    }
+    const actor = this.#actors.get(command.slot);
+    if (!actor) {
+      reply({ type: 'failed', error: 'NOT_LEADER_OR_FOLLOWER', detail: 'The partition is not open on this worker.' });
+      return;
+    }
+    switch (command.type) {
+      case 'close':
+        this.#actors.delete(command.slot);
+        actor.close((clean) => reply(this.#closed(clean)));
+        return;
+      case 'delete':
+        this.#actors.delete(command.slot);
+        actor.delete(() => reply({ type: 'done' }));
+        return;
+      case 'configure':
+        actor.configure(command.config);
+        reply({ type: 'done' });
+        return;
+      case 'describe':
+        reply({ type: 'described', sizeBytes: actor.sizeBytes, checkpoint: actor.checkpoint });
+        return;
+      default:
+        assertNever(command);
+    }
+  }
+
+  #closed(clean: boolean): PartitionReply {
+    return clean
+      ? { type: 'done' }
+      : { type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: 'The log could not be flushed.' };
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- open
+
+  #open(command: OpenPartition, reply: Reply): void {
+    assert(!this.#actors.has(command.slot), 'a slot is opened once');
+    const { disk, jobs, clock, random, logger } = this.#options;
+    const { topic, partition, slot } = command;
+    this.#opening.set(slot, []);
+    openLog(
+      {
+        directory: command.directory,
+        topic,
+        topicId: command.topicId,
+        partition,
+        disk,
+        jobs,
+        clock,
+        random,
+        logger,
+        config: command.config,
+        recovery: command.recovery,
+        logStartOffset: command.logStartOffset,
+      },
+      (log) => {
+        if (log instanceof Error) reply({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: log.message });
+        else {
+          this.#start(command, log);
+          reply({ type: 'done' });
+        }
+        const waiting = this.#opening.get(slot) ?? [];
+        this.#opening.delete(slot);
+        for (const retry of waiting) retry();
+      },
+    );
+  }
+
+  #start({ topic, partition, slot, generation, leaderEpoch, config }: OpenPartition, log: Log): void {
+    const { clock, logger, views } = this.#options;
+    const actor = new PartitionActor({
+      topic,
+      partition,
+      log,
+      generation,
+      leaderEpoch,
+      config,
+      view: new ViewWriter(views, slot),
+      clock,
+      logger,
+      complete: (completion) => this.#complete(COMPLETION_KIND.appended, completion),
+      advanced: () =>
+        this.#complete(COMPLETION_KIND.advanced, {
+          token: slot,
+          error: 0,
+          baseOffset: -1,
+          logAppendTimeMs: -1,
+          logStartOffset: -1,
+        }),
+    });
+    this.#actors.set(slot, actor);
+  }
+
+  /** Flushes and closes everything; submissions that still come are refused. */
+  #drainAll(reply: Reply): void {
+    this.#draining = true;
+    const opening = [...this.#opening.values()][0];
+    if (opening) {
+      opening.push(() => this.#drainAll(reply));
+      return;
+    }
+    const checkpoints: PartitionCheckpoint[] = [];
+    let clean = true;
+    const actors = [...this.#actors.values()];
+    this.#actors.clear();
+    let left = actors.length + 1;
+    const ended = () => {
+      if (--left === 0) reply({ type: 'drained', checkpoints, clean });
+    };
+    for (const actor of actors) {
+      actor.close((closedClean) => {
+        checkpoints.push(actor.checkpoint);
+        clean = clean && closedClean;
+        ended();
+      });
+    }
+    ended();
+  }
+
+  #applyRetentionLater(): void {
+    this.#options.clock.after(this.#options.retentionCheckIntervalMs, () => {
+      if (this.#draining) return;
+      for (const actor of this.#actors.values()) actor.applyRetention();
+      this.#options.completions.publish();
+      this.#applyRetentionLater();
+    });
+  }
+
+  /** Tells the supervisor what has become safe on the disk. */
+  #reportLater(): void {
+    this.#options.clock.after(REPORT_MS, () => {
+      if (this.#draining) return;
+      for (const actor of this.#actors.values()) {
+        const checkpoint = actor.changedCheckpoint();
+        if (checkpoint) this.#options.tell({ type: 'checkpoint', checkpoint });
+      }
+      this.#reportLater();
+    });
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- rings
+
+  #wait(): void {
+    this.#options.submissions.sleep(() => this.#work());
+  }
+
+  /** Takes one group, then goes on in a later turn or sleeps. */
+  #work(): void {
+    const { submissions, completions, memory, later } = this.#options;
+    const { words } = submissions;
+    const available = Math.min(submissions.available, GROUP_BATCHES_MAX);
+    let bytes = 0;
+    let taken = 0;
+    while (taken < available && bytes < GROUP_BYTES_MAX) {
+      const at = submissions.peek(taken++);
+      const token = words[at + SUBMISSION.token] as number;
+      const start = words[at + SUBMISSION.start] as number;
+      const length = words[at + SUBMISSION.bytes] as number;
+      bytes += length;
+      const actor = this.#actors.get(words[at + SUBMISSION.slot] as number);
+      if (actor) {
+        actor.stage(token, memory.subarray(start, start + length));
+        this.#staged.add(actor);
+      } else this.#refuse(token);
+    }
+    for (const actor of this.#staged) actor.commit();
+    this.#staged.clear();
+    submissions.release(taken);
+    completions.publish();
+    if (submissions.available > 0) later(() => this.#work());
+    else this.#wait();
+  }
+
+  #refuse(token: number): void {
+    const error = ERRORS.NOT_LEADER_OR_FOLLOWER.code;
+    this.#complete(COMPLETION_KIND.appended, { token, error, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 });
+  }
+
+  #complete(kind: number, completion: Completion): void {
+    if (this.#overflow.length > 0 || !this.#write(kind, completion)) {
+      if (this.#overflow.push({ kind, completion }) === 1) this.#options.later(() => this.#retryOverflow());
+    }
+    // Completions of a group become visible together, those of a flush or a timer at the end of their turn.
+    if (this.#staged.size === 0) this.#options.completions.publish();
+  }
+
+  #write(kind: number, completion: Completion): boolean {
+    const { completions } = this.#options;
+    const at = completions.claim();
+    if (at < 0) return false;
+    const { words } = completions;
+    words[at + COMPLETION.kind] = kind;
+    words[at + COMPLETION.token] = completion.token;
+    words[at + COMPLETION.error] = completion.error;
+    writeWide(words, at + COMPLETION.baseOffset, completion.baseOffset);
+    writeWide(words, at + COMPLETION.logAppendTimeMs, completion.logAppendTimeMs);
+    writeWide(words, at + COMPLETION.logStartOffset, completion.logStartOffset);
+    return true;
+  }
+
+  #retryOverflow(): void {
+    let written = 0;
+    for (const { kind, completion } of this.#overflow) {
+      if (!this.#write(kind, completion)) break;
+      written++;
+    }
+    this.#overflow.splice(0, written);
+    this.#options.completions.publish();
+    if (this.#overflow.length > 0) this.#options.later(() => this.#retryOverflow());
+  }
+}

@@ -1,0 +1,2 @@
+export type { StartBrokerOptions, TestBroker } from './start-broker.js';
+export { startBroker } from './start-broker.js';

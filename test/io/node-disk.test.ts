@@ -1,0 +1,192 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../src/base/random.js';
+import type { DiskDone, DiskError } from '../../src/io/disk.js';
+import { NodeDisk } from '../../src/io/node-disk.js';
+import { describeDiskContract } from './disk-contract.js';
+
+const finish = (start: (done: DiskDone) => void) =>
+  new Promise<DiskError | null>((resolve) => start(resolve));
+
+describe('NodeDisk', () => {
+  let root: string;
+  const roots: string[] = [];
+  const temporary = () => {
+    const folder = fs.mkdtempSync(join(tmpdir(), 'odradek-disk-'));
+    roots.push(folder);
+    return folder;
+  };
+  beforeEach(() => {
+    root = temporary();
+  });
+  afterEach(() => {
+    for (const folder of roots.splice(0)) fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  describe('with many descriptors', () => {
+    describeDiskContract(() => ({ disk: new NodeDisk(), root, finish, dispose: () => {} }));
+  });
+
+  describe('with one descriptor and small calls', () => {
+    const options = { openFilesMax: 1, writePieceBytes: 3 };
+    describeDiskContract(() => ({ disk: new NodeDisk(options), root, finish, dispose: () => {} }));
+  });
+
+  it('holds no more descriptors than allowed, and opens closed ones again', () => {
+    const disk = new NodeDisk({ openFilesMax: 8 });
+    const files = Array.from({ length: 100 }, (_, i) => disk.open(join(root, `${i}`), 'write'));
+    expect(disk.openDescriptors).toBe(8);
+    for (let round = 0; round < 3; round++) {
+      for (const [i, file] of files.entries()) disk.write(file, round * 4, [Buffer.from(`${i}`.padStart(4))]);
+    }
+    expect(disk.openDescriptors).toBe(8);
+    for (const [i, file] of files.entries()) {
+      const target = Buffer.alloc(12);
+      expect(disk.read(file, 0, target)).toBe(12);
+      expect(target.toString()).toBe(`${i}`.padStart(4).repeat(3));
+      disk.close(file);
+    }
+    expect(disk.openDescriptors).toBe(0);
+  });
+
+  it('does not bring a file back that someone else removed', () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    const file = disk.open(join(root, 'a'), 'write');
+    disk.open(join(root, 'b'), 'write');
+    fs.unlinkSync(join(root, 'a'));
+    expect(() => disk.write(file, 0, [Buffer.from('x')])).toThrow(
+      expect.objectContaining({ code: 'ENOENT' }),
+    );
+    expect(fs.existsSync(join(root, 'a'))).toBe(false);
+  });
+
+  it('tells a removed file, whose descriptor was closed before, from a new one of its name', async () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    const file = disk.open(join(root, 'a'), 'write');
+    disk.open(join(root, 'b'), 'write');
+    expect(await finish((done) => disk.remove(join(root, 'a'), done))).toBe(null);
+    fs.writeFileSync(join(root, 'a'), 'another');
+    expect(() => disk.size(file)).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  });
+
+  it('keeps the descriptor of a removed file beyond the limit', async () => {
+    const disk = new NodeDisk({ openFilesMax: 2 });
+    const file = disk.open(join(root, 'a'), 'write');
+    disk.write(file, 0, [Buffer.from('kept')]);
+    expect(await finish((done) => disk.remove(join(root, 'a'), done))).toBe(null);
+    for (let i = 0; i < 10; i++) disk.open(join(root, `${i}`), 'write');
+    const target = Buffer.alloc(4);
+    disk.read(file, 0, target);
+    expect(target.toString()).toBe('kept');
+    expect(disk.openDescriptors).toBe(2);
+  });
+
+  it('finds a file whose folder is being renamed', async () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    disk.makeDirectory(join(root, 'topic'));
+    const files = Array.from({ length: 20 }, (_, i) => disk.open(join(root, 'topic', `${i}`), 'write'));
+    const done = finish((resolve) => disk.rename(join(root, 'topic'), join(root, 'moved'), resolve));
+    // Reads at any moment of the rename succeed, whether it has taken effect or not.
+    while (!fs.existsSync(join(root, 'moved'))) for (const file of files) expect(disk.size(file)).toBe(0);
+    for (const file of files) expect(disk.size(file)).toBe(0);
+    expect(await done).toBe(null);
+    expect(files.map((file) => file.path)).toEqual(files.map((_, i) => join(root, 'moved', `${i}`)));
+    for (const file of files) expect(disk.size(file)).toBe(0);
+  });
+
+  it('does not close a descriptor under an asynchronous operation', async () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    const content = Buffer.alloc(100_000, 'abc');
+    fs.writeFileSync(join(root, 'a'), content);
+    const file = disk.open(join(root, 'a'), 'read');
+    const targets = Array.from({ length: 20 }, () => Buffer.alloc(content.length));
+    const reads = targets.map((target) =>
+      finish((done) => disk.readLater(file, 0, target, (error) => done(error))),
+    );
+    disk.open(join(root, 'b'), 'write');
+    disk.close(file);
+    disk.open(join(root, 'c'), 'write');
+    expect(disk.openDescriptors).toBe(2);
+    expect(await Promise.all(reads)).toEqual(targets.map(() => null));
+    for (const target of targets) expect(target.equals(content)).toBe(true);
+    expect(disk.openDescriptors).toBe(1);
+  });
+
+  it('gives descriptors back when the process has no more', () => {
+    const disk = new NodeDisk({ openFilesMax: 1_000_000 });
+    fs.mkdirSync(join(root, 'many'));
+    const taken: number[] = [];
+    const limit = Number(/Max open files\s+(\d+)/.exec(fs.readFileSync('/proc/self/limits', 'latin1'))?.[1]);
+    if (limit > 100_000) return; // The system grants more than a test should take.
+    for (let i = 0; i < 10; i++) disk.open(join(root, `${i}`), 'write');
+    try {
+      while (true) taken.push(fs.openSync('/dev/null', 'r'));
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EMFILE' });
+    }
+    const file = disk.open(join(root, 'one more'), 'write');
+    expect(disk.openDescriptors).toBe(10);
+    for (const descriptor of taken) fs.closeSync(descriptor);
+    disk.write(file, 0, [Buffer.from('x')]);
+  });
+
+  it('writes any pieces in calls of any size, byte for byte', () => {
+    const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 32);
+    const random = seededRandom(seed);
+    for (let round = 0; round < 40; round++) {
+      const disk = new NodeDisk({ writePieceBytes: 1 + random.below(5000) });
+      const file = disk.open(join(root, `${round}`), 'write');
+      const pieces = Array.from({ length: random.below(30) }, () =>
+        random.bytes(random.below(3) * random.below(4000)),
+      );
+      const position = random.below(100);
+      disk.write(file, position, pieces);
+      const expected = Buffer.concat(pieces);
+      const written = disk.readFile(join(root, `${round}`));
+      expect(written?.subarray(position).equals(expected), `SEED=${seed} round ${round}`).toBe(true);
+      disk.close(file);
+    }
+  });
+
+  it('writes more pieces than one call takes, also from shared memory', () => {
+    const disk = new NodeDisk();
+    const shared = new Uint8Array(new SharedArrayBuffer(10_000));
+    for (let i = 0; i < shared.length; i++) shared[i] = i % 251;
+    const file = disk.open(join(root, 'a'), 'write');
+    disk.write(
+      file,
+      0,
+      Array.from({ length: 5000 }, (_, i) => shared.subarray(2 * i, 2 * i + 2)),
+    );
+    expect(disk.readFile(join(root, 'a'))?.equals(Buffer.from(shared))).toBe(true);
+    const back = new Uint8Array(new SharedArrayBuffer(10_000));
+    expect(disk.read(file, 0, back)).toBe(10_000);
+    expect(Buffer.from(back).equals(Buffer.from(shared))).toBe(true);
+  });
+
+  it('says that the disk is full', () => {
+    if (!fs.existsSync('/dev/full')) return; // Linux only.
+    const disk = new NodeDisk();
+    const file = disk.open('/dev/full', 'write');
+    for (const pieces of [[Buffer.alloc(10)], [Buffer.alloc(10), Buffer.alloc(100_000)]]) {
+      expect(() => disk.write(file, 0, pieces)).toThrow(
+        expect.objectContaining({ code: 'ENOSPC', path: '/dev/full' }),
+      );
+    }
+    disk.close(file);
+  });
+
+  it('fails a later read of a file that is gone through its callback', async () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    const file = disk.open(join(root, 'a'), 'write');
+    disk.open(join(root, 'b'), 'write');
+    fs.unlinkSync(join(root, 'a'));
+    const error = await finish((done) =>
+      disk.readLater(file, 0, Buffer.alloc(1), (failure) => done(failure)),
+    );
+    expect(error).toMatchObject({ name: 'DiskError', code: 'ENOENT' });
+    expect(await finish((done) => disk.sync(file, done))).toMatchObject({ code: 'ENOENT' });
+  });
+});

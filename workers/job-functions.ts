@@ -1,0 +1,9 @@
+import type { JobFunctions } from '../src/io/job-functions.js';
+import { scanSegment } from '../src/log/scan-segment.js';
+import { runFindByTimestamp } from '../src/record/find-by-timestamp.js';
+
+/** Every job there is: what job threads run, and what a simulation runs later on the same thread. */
+export const jobFunctions: JobFunctions = {
+  'scan-segment': scanSegment,
+  findByTimestamp: (_disk, input) => runFindByTimestamp(input),
+};
