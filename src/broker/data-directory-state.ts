@@ -10,10 +10,10 @@ import { type Disk, DiskError } from '../io/disk.js';
 import { type OffsetCheckpointEntry, readOffsetCheckpoint, writeOffsetCheckpoint } from '../log/checkpoint-file.js';
 import {
   deletePartitionFolder,
+  hasCleanShutdownMark,
   listPartitionFolders,
   markCleanShutdown,
   partitionFolderName,
-  takeCleanShutdownMark,
 } from '../log/data-directory.js';
 import { readPartitionTopicId } from '../log/partition-metadata.js';
 import type { LogRecovery } from '../log/open-log.js';
@@ -50,7 +50,7 @@ export class DataDirectoryState {
     const { disk, path } = options;
     const folders = listPartitionFolders(disk, path).filter(({ topic }) => !options.foreign.includes(topic));
     this.#folders = new Set(folders.map(({ topic, partition }) => partitionFolderName(topic, partition)));
-    this.clean = takeCleanShutdownMark(disk, path) || folders.length === 0;
+    this.clean = hasCleanShutdownMark(disk, path) || folders.length === 0;
     const starts = this.#read('log-start-offset-checkpoint');
     const startOf = new Map(starts.map((entry) => [partitionFolderName(entry.topic, entry.partition), entry.offset]));
     for (const { topic, partition, offset } of this.#read('recovery-point-offset-checkpoint')) {
@@ -88,30 +88,34 @@ export class DataDirectoryState {
   }
 
   /** Removes the folders of a deleted topic that still bear its id. */
-  removeTopic(topic: string, topicId: TopicId, partitions: number, done: (error: DiskError | null) => void): void {
+  removeTopic(topic: string, topicId: TopicId, partitions: number, done: (error: Error | null) => void): void {
     const { disk, clock } = this.#options;
     const next = (index: number): void => {
       if (index === partitions) {
         done(null);
         return;
       }
-      const name = partitionFolderName(topic, toPartitionIndex(index));
-      const folder = join(this.#options.path, name);
+      const partition = toPartitionIndex(index);
+      const name = partitionFolderName(topic, partition);
       this.#checkpoints.delete(name);
-      this.#changed = true;
-      let owner: TopicId | null;
-      try {
-        owner = readPartitionTopicId(disk, folder);
-      } catch (error) {
-        if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
-        owner = topicId; // Damaged, and in the way of a topic of that name.
-      }
       this.#folders.delete(name);
-      if (owner === topicId) {
+      this.#changed = true;
+      if (!this.#belongsTo(topicId, name)) next(index + 1);
+      else {
+        const folder = this.partitionFolder(topic, partition);
         deletePartitionFolder(disk, clock, folder, 0, (error) => (error ? done(error) : next(index + 1)));
-      } else next(index + 1);
+      }
     };
     next(0);
+  }
+
+  #belongsTo(topicId: TopicId, name: string): boolean {
+    try {
+      return readPartitionTopicId(this.#options.disk, join(this.#options.path, name)) === topicId;
+    } catch (error) {
+      if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
+      return true; // Damaged, and in the way of a topic of that name.
+    }
   }
 
   /** Writes what is pending and, if the stop is clean, the mark that says so. */

@@ -105,7 +105,7 @@ export class Fetch {
 
   /** Ends the wait: what is there is the answer. Nothing if it is being read already. */
   cancel(): void {
-    if (!this.#ended && !this.#reading) this.#read(this.#request.targets.map((target) => this.#see(target)));
+    if (!this.#ended && !this.#reading) this.#read();
   }
 
   /** The peer is gone: no answer is wanted. */
@@ -118,7 +118,7 @@ export class Fetch {
     if (this.#ended || this.#reading) return;
     this.#unpark();
     const sights = this.#request.targets.map((target) => this.#see(target));
-    if (this.#enough(sights) || this.#ports.clock.monotonicMs() >= this.#deadlineMs) this.#read(sights);
+    if (this.#enough(sights) || this.#ports.clock.monotonicMs() >= this.#deadlineMs) this.#read();
     else this.#park(sights);
   }
 
@@ -191,7 +191,7 @@ export class Fetch {
     this.#timer = null;
   }
 
-  #read(sights: readonly Sight[]): void {
+  #read(): void {
     this.#unpark();
     this.#reading = true;
     this.#ports.inTurn((over) => {
@@ -199,6 +199,8 @@ export class Fetch {
         over();
         return;
       }
+      // The turn may have come late: what was seen before need not be there any more.
+      const sights = this.#request.targets.map((target) => this.#see(target));
       const reading = new Reading(sights, this.#request.maxBytes, this.#ports, (answer) => {
         if (this.#ended) answer.release();
         else {

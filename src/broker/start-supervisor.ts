@@ -9,7 +9,14 @@ import { type Random, randomUuid } from '../base/random.js';
 import type { BrokerConfig } from '../config/broker-config.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
-import { type MetaProperties, partitionFolderName, readMetaProperties, writeMetaProperties } from '../log/data-directory.js';
+import {
+  type MetaProperties,
+  partitionFolderName,
+  readMetaProperties,
+  removeCleanShutdownMark,
+  removeDeletedPartitions,
+  writeMetaProperties,
+} from '../log/data-directory.js';
 import type { Log } from '../log/log.js';
 import type { LogConfig } from '../log/log-config.js';
 import { openLog } from '../log/open-log.js';
@@ -77,17 +84,23 @@ export function startSupervisor(options: StartOptions, done: (result: Started | 
       fail(error);
       return;
     }
-    openMetadataLog(options, data, (log, directory) => {
-      if (log instanceof Error) {
-        fail(log);
+    prepare(options, (problem) => {
+      if (problem) {
+        fail(problem);
         return;
       }
-      try {
-        const supervisor = superviseWith(options, data, new EmbeddedStore({ log, directory, disk, clock, logger }));
-        done({ supervisor, clusterId: identity.clusterId, clean: data.clean });
-      } catch (error) {
-        fail(error);
-      }
+      openMetadataLog(options, data, (log, directory) => {
+        if (log instanceof Error) {
+          fail(log);
+          return;
+        }
+        try {
+          const supervisor = superviseWith(options, data, new EmbeddedStore({ log, directory, disk, clock, logger }));
+          done({ supervisor, clusterId: identity.clusterId, clean: data.clean });
+        } catch (error) {
+          fail(error);
+        }
+      });
     });
   });
 }
@@ -113,6 +126,17 @@ function identify(
     if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
     done(error);
   }
+}
+
+/** From here on a crash is not a clean stop. */
+function prepare({ dataDirectory, disk, logger }: StartOptions, done: (error: Error | null) => void): void {
+  removeCleanShutdownMark(disk, dataDirectory, (error) => {
+    done(error);
+    if (error) return;
+    removeDeletedPartitions(disk, dataDirectory, (problem) => {
+      if (problem) logger.warn('folders of deleted partitions cannot be removed', { reason: problem.message });
+    });
+  });
 }
 
 function openMetadataLog(

@@ -19,7 +19,6 @@ import type { ReceivedMessage } from './message.js';
 import { PartitionReader } from './partition-reader.js';
 import { Queue } from './queue.js';
 import { retry } from './retry.js';
-import type { TopicView } from './topic-view.js';
 
 /** Messages of one partition that were sent together. */
 export interface ReceivedBatch {
@@ -60,7 +59,8 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
   /** Readers that have something to deliver; they take turns, a batch each. */
   readonly #listed = new Queue<PartitionReader>();
   #reading: Reading | null = null;
-  #started: Promise<void> | null = null;
+  #state: 'new' | 'starting' | 'started' = 'new';
+  #startError: OdradekError | null = null;
   #change: Deferred<void> = deferred();
 
   constructor(cluster: Cluster, options: ConsumerOptions) {
@@ -154,10 +154,11 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
 
   /** Waits for what `poll` returns, or for the end. */
   async #await<Item>(poll: () => Item | null): Promise<IteratorResult<Item, undefined>> {
-    if (this.#isActive) await (this.#started ??= this.#start());
+    if (this.#isActive && this.#state === 'new') this.#begin();
     for (;;) {
       if (this.#userSignal?.aborted) throw this.#userSignal.reason;
       if (!this.#isActive) return DONE;
+      if (this.#startError) throw this.#startError;
       const item = poll();
       if (item !== null) return { done: false, value: item };
       if (this.#isAtEnd) return DONE;
@@ -165,8 +166,20 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     }
   }
 
+  #begin(): void {
+    this.#state = 'starting';
+    this.#start()
+      .then(() => {
+        this.#state = 'started';
+      })
+      .catch((error: unknown) => {
+        this.#startError = asOdradekError(error);
+      })
+      .finally(() => this.#announce());
+  }
+
   get #isAtEnd(): boolean {
-    if (!this.#options.untilEnd) return false;
+    if (!this.#options.untilEnd || this.#state !== 'started') return false;
     for (const reader of this.#readers.values()) if (!reader.isAtEnd) return false;
     return true;
   }
@@ -265,16 +278,87 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
 
   async #start(): Promise<void> {
     const { topic, partitions, from, untilEnd } = this.#options;
-    const { requestTimeoutMs } = this.#cluster.options;
-    const view = await retry(this.#cluster, requestTimeoutMs, () => this.#cluster.topic(topic));
+    const timeoutMs = this.#cluster.options.requestTimeoutMs;
+    const { signal } = this.#abort;
+    const view = await retry(this.#cluster, { timeoutMs, signal }, () => this.#cluster.topic(topic));
     const chosen = partitions ?? view.leaders.map((_, partition) => partition);
     for (const partition of chosen) {
       if (partition < view.partitionCount) continue;
-      throw new OdradekError('ODR_USAGE', `Topic '${topic}' has no partition ${partition}; it has ${view.partitionCount}.`);
+      throw new OdradekError(
+        'ODR_USAGE',
+        `Topic '${topic}' has no partition ${partition}; it has ${view.partitionCount}.`,
+      );
     }
     const starts = new Map(chosen.map((partition) => [partition, startOf(from, partition)]));
-    const ends = untilEnd ? await this.#list­edOffsets(chosen, 'latest') : null;
-    await this.#addReaders(starts, ends);
-    if (partitions === null && !untilEnd) void this.#watchPartitions(view);
+    await this.#addReaders(starts, untilEnd ? await this.#find(chosen, 'latest') : null);
+    if (partitions === null && !untilEnd) void this.#watchPartitions(view.partitionCount);
   }
+
+  async #addReaders(
+    starts: ReadonlyMap<number, StartPosition>,
+    ends: ReadonlyMap<number, number> | null,
+  ): Promise<void> {
+    const positions = await this.#resolve(starts);
+    if (!this.#isActive) return;
+    for (const [partition, position] of positions) {
+      const endOffset = ends?.get(partition) ?? null;
+      const reader = new PartitionReader(this.#options.topic, partition, { position, endOffset });
+      this.#readers.set(partition, reader);
+      this.#fetcher.add(reader);
+    }
+  }
+
+  /** The offsets of these positions. */
+  async #resolve(starts: ReadonlyMap<number, StartPosition>): Promise<Map<number, number>> {
+    const offsets = new Map<number, number>();
+    const asked = new Map<number, OffsetPosition>();
+    for (const [partition, start] of starts) {
+      if (typeof start === 'object' && 'offset' in start) offsets.set(partition, start.offset);
+      else asked.set(partition, start);
+    }
+    const listed = await listOffsets(this.#cluster, this.#options.topic, asked, this.#abort.signal);
+    const none = [...listed.values()].filter(({ offset }) => offset === -1);
+    for (const { partition, offset } of listed.values()) offsets.set(partition, offset);
+    // No message is as young as asked for: the next one will be.
+    const ends = await this.#find(
+      none.map(({ partition }) => partition),
+      'latest',
+    );
+    for (const [partition, offset] of ends) offsets.set(partition, offset);
+    return offsets;
+  }
+
+  async #find(partitions: readonly number[], position: OffsetPosition): Promise<Map<number, number>> {
+    const asked = new Map(partitions.map((partition) => [partition, position]));
+    const listed = await listOffsets(this.#cluster, this.#options.topic, asked, this.#abort.signal);
+    return new Map([...listed].map(([partition, { offset }]) => [partition, offset]));
+  }
+
+  /** Reads partitions that are added to the topic, from their start. Never rejects. */
+  async #watchPartitions(partitionCount: number): Promise<void> {
+    const { clock, logger } = this.#cluster.options;
+    const { topic } = this.#options;
+    let known = partitionCount;
+    while (this.#isActive) {
+      await pause(clock, METADATA_AGE_MAX_MS, this.#abort.signal);
+      try {
+        const view = this.#isActive ? await this.#cluster.refreshTopic(topic) : null;
+        const added = (view?.leaders ?? []).map((_, partition) => partition).slice(known);
+        await this.#addReaders(new Map(added.map((partition) => [partition, 'earliest'])), null);
+        known += added.length;
+      } catch (error) {
+        logger.warn('cannot look for new partitions', { topic, error: String(error) });
+      }
+    }
+  }
+}
+
+function startOf(from: StartPosition | ReadonlyMap<number, StartPosition>, partition: number): StartPosition {
+  return isByPartition(from) ? (from.get(partition) ?? 'earliest') : from;
+}
+
+function isByPartition(
+  from: StartPosition | ReadonlyMap<number, StartPosition>,
+): from is ReadonlyMap<number, StartPosition> {
+  return from instanceof Map;
 }

@@ -1,7 +1,11 @@
 // Keeps the partitions of a consumer filled: each has at most one fetch under way and two fetches' worth of bytes waiting,
 // so that one is read while the other is fetched. Partitions that want more in one turn share a request per leader.
 import { brokerError, OdradekError } from '../base/errors.js';
-import { type FetchPartitionResult, type FetchResponse, REQUEST_PARTITIONS_MAX } from '../protocol/native/messages.js';
+import {
+  type FetchPartitionResult,
+  type FetchResponse,
+  REQUEST_PARTITIONS_MAX,
+} from '../protocol/native/messages.js';
 import { asOdradekError } from './as-odradek-error.js';
 import { backoffMs } from './backoff.js';
 import type { Cluster } from './cluster.js';
@@ -73,7 +77,10 @@ export class Fetcher {
     for (const reader of this.#wanting) {
       if (!this.#wantsMore(reader)) continue;
       if (view && view.topicId !== this.#topicId) {
-        this.#end(reader, new OdradekError('ODR_BROKER', `Topic '${view.name}' was deleted and created anew.`));
+        this.#end(
+          reader,
+          new OdradekError('ODR_BROKER', `Topic '${view.name}' was deleted and created anew.`),
+        );
         continue;
       }
       const leader = view?.leaders[reader.partition] ?? -1;
@@ -105,7 +112,8 @@ export class Fetcher {
     for (const reader of current) {
       const result = results.get(reader.partition);
       if (result) this.#fetched(reader, result);
-      else this.#failed(reader, new OdradekError('ODR_PROTOCOL', 'The broker did not answer for a partition.'));
+      else
+        this.#failed(reader, new OdradekError('ODR_PROTOCOL', 'The broker did not answer for a partition.'));
     }
   }
 
@@ -165,7 +173,11 @@ export class Fetcher {
   #retryLater(reader: PartitionReader, error: OdradekError): void {
     const { clock, random, logger } = this.#cluster.options;
     reader.failures++;
-    logger.debug('fetching again', { topic: reader.topic, partition: reader.partition, error: error.message });
+    logger.debug('fetching again', {
+      topic: reader.topic,
+      partition: reader.partition,
+      error: error.message,
+    });
     this.#cluster.refreshTopicLater(reader.topic);
     reader.retryTimer = clock.after(backoffMs(reader.failures, RETRY_BACKOFF, random), () => {
       reader.retryTimer = null;
@@ -182,7 +194,8 @@ export class Fetcher {
       return;
     }
     const { topic, partition, fetchOffset } = reader;
-    const range = result && result.highWatermark > 0 ? ` [${result.logStartOffset}, ${result.highWatermark})` : '';
+    const range =
+      result && result.highWatermark > 0 ? ` [${result.logStartOffset}, ${result.highWatermark})` : '';
     const message =
       `Offset ${fetchOffset} of ${topic}-${partition} is outside the range${range} that the partition holds: its messages ` +
       `were deleted before they were read, or the topic was made anew. onOutOfRange says where to go on instead.`;
@@ -196,7 +209,8 @@ export class Fetcher {
   async #jump(reader: PartitionReader, position: 'earliest' | 'latest'): Promise<void> {
     const { topic, partition, jumps } = reader;
     reader.isFetching = true;
-    const listed = await listOffsets(this.#cluster, topic, new Map([[partition, position]])).catch(asOdradekError);
+    const asked = new Map([[partition, position]]);
+    const listed = await listOffsets(this.#cluster, topic, asked, this.#signal).catch(asOdradekError);
     if (this.#signal.aborted || reader.jumps !== jumps) return;
     reader.isFetching = false;
     if (listed instanceof OdradekError) return this.#failed(reader, listed);
@@ -207,7 +221,8 @@ export class Fetcher {
   }
 
   #cancelTimers(): void {
-    for (const { retryTimer } of this.#readers) if (retryTimer) this.#cluster.options.clock.cancel(retryTimer);
+    for (const { retryTimer } of this.#readers)
+      if (retryTimer) this.#cluster.options.clock.cancel(retryTimer);
   }
 }
 

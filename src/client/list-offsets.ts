@@ -26,9 +26,10 @@ export async function listOffsets(
   cluster: Cluster,
   topic: string,
   positions: ReadonlyMap<number, OffsetPosition>,
+  signal = cluster.signal,
 ): Promise<Map<number, ListedOffset>> {
   const found = new Map<number, ListedOffset>();
-  return await retry(cluster, cluster.options.requestTimeoutMs, async (failures) => {
+  return await retry(cluster, { timeoutMs: cluster.options.requestTimeoutMs, signal }, async (failures) => {
     if (failures > 0) await cluster.refreshTopic(topic);
     const missing = new Map([...positions].filter(([partition]) => !found.has(partition)));
     const error = await listOnce(cluster, topic, missing, found);

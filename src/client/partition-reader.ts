@@ -63,6 +63,11 @@ export class PartitionReader {
     return this.#failure !== null || (this.endOffset !== null && this.fetchOffset >= this.endOffset);
   }
 
+  /** Something can be delivered, be it an error. */
+  get hasMore(): boolean {
+    return this.#fetched.length > 0 || this.#failure !== null;
+  }
+
   /** What ends the reading here, once {@link nextBatch} has nothing more. */
   get failure(): OdradekError | null {
     return this.#fetched.length === 0 ? this.#failure : null;
@@ -76,7 +81,9 @@ export class PartitionReader {
       if (reader.isTruncated) throw new OdradekError('ODR_CORRUPT', 'a batch is cut off');
     } catch (error) {
       if (!(error instanceof OdradekError)) throw error;
-      this.fail(new OdradekError(error.code, `Reading ${this.#name} failed: ${error.message}.`, { cause: error }));
+      this.fail(
+        new OdradekError(error.code, `Reading ${this.#name} failed: ${error.message}.`, { cause: error }),
+      );
     }
   }
 

@@ -62,6 +62,7 @@ export class Producer implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #options: CheckedProducerOptions;
   readonly #sender: BatchSender;
+  readonly #closed: () => void;
   readonly #topics = new Map<string, TopicState>();
   /** Topics with messages that wait for room. */
   readonly #blocked = new Set<TopicState>();
@@ -76,7 +77,9 @@ export class Producer implements AsyncDisposable {
   #closing: Promise<void> | null = null;
   #isClosed = false;
 
-  constructor(cluster: Cluster, options: ProducerOptions = {}) {
+  /** `closed` is called once, when nothing is left of it. */
+  constructor(cluster: Cluster, options: ProducerOptions, closed: () => void) {
+    this.#closed = closed;
     this.#cluster = cluster;
     this.#options = checkProducerOptions(options);
     this.#sender = new BatchSender(cluster, this.#options, (batch) => this.#release(batch));
@@ -153,6 +156,7 @@ export class Producer implements AsyncDisposable {
     await this.flush();
     this.#cluster.signal.removeEventListener('abort', abandon);
     this.#abandon();
+    this.#closed();
   }
 
   /** Answers everything that is left with ODR_CLOSED. */
@@ -217,7 +221,8 @@ export class Producer implements AsyncDisposable {
 
   /** Asks for the topic until it is known, or fails what waits for it. Never rejects. */
   async #load(topic: TopicState): Promise<void> {
-    const loaded = await retry(this.#cluster, this.#options.deliveryTimeoutMs, () =>
+    const timeoutMs = this.#options.deliveryTimeoutMs;
+    const loaded = await retry(this.#cluster, { timeoutMs }, () =>
       this.#cluster.topic(topic.name, true),
     ).catch(asOdradekError);
     if (loaded instanceof OdradekError) {
@@ -263,12 +268,7 @@ export class Producer implements AsyncDisposable {
     return this.#bufferedBytes === 0 || this.#bufferedBytes + bytes <= this.#options.bufferBytesMax;
   }
 
-  #choosePartition(
-    topic: TopicState,
-    view: TopicView,
-    message: Message,
-    record: RecordInput,
-  ): number {
+  #choosePartition(topic: TopicState, view: TopicView, message: Message, record: RecordInput): number {
     const { key, value } = record;
     const { partitionCount } = view;
     const chosen =

@@ -8,12 +8,13 @@ const RETRY_BACKOFF = { firstMs: 50, maxMs: 1000 };
 const UNKNOWN_TOPIC_WAIT_MS = 1000;
 
 /**
- * Tries until it works, the error is not one that passes, or the time is over: then throws the last error, an OdradekError.
+ * Tries until it works, the error is not one that passes, the time is over or the signal aborted (by default that of the closed
+ * cluster): then throws the last error, an OdradekError.
  * `operation` gets the number of tries that failed.
  */
 export async function retry<Result>(
   cluster: Cluster,
-  timeoutMs: number,
+  { timeoutMs, signal = cluster.signal }: { timeoutMs: number; signal?: AbortSignal },
   operation: (failures: number) => Promise<Result>,
 ): Promise<Result> {
   const { clock, random } = cluster.options;
@@ -26,9 +27,9 @@ export async function retry<Result>(
       const isUnknownTopic = error.errorName === 'UNKNOWN_TOPIC_OR_PARTITION';
       const waitMaxMs = isUnknownTopic ? Math.min(UNKNOWN_TOPIC_WAIT_MS, timeoutMs) : timeoutMs;
       const waitedMs = clock.monotonicMs() - startMs;
-      if (!error.retriable || waitedMs >= waitMaxMs || cluster.signal.aborted) throw error;
+      if (!error.retriable || waitedMs >= waitMaxMs || signal.aborted) throw error;
     }
     failures++;
-    await pause(clock, backoffMs(failures, RETRY_BACKOFF, random), cluster.signal);
+    await pause(clock, backoffMs(failures, RETRY_BACKOFF, random), signal);
   }
 }

@@ -17,7 +17,7 @@ export const BROKER_PROPERTIES = {
     name: 'log.dirs',
     type: 'list',
     default: './data',
-    doc: 'The folders that hold the data.',
+    doc: 'The folders that hold the data. Only the first is used so far.',
     source: 'Kafka, Broker Configs; Kafka has no default',
   }),
   nativeListen: property({

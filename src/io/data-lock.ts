@@ -2,12 +2,14 @@
 //
 // On Linux the lock is an abstract socket named by the device and inode of the directory: taking it is atomic, the kernel
 // frees it however the process ends, and another path to the same directory is the same name. It is one per network
-// namespace, which containers have each their own of, so that there is a lock file besides, everywhere:
+// namespace, of which each container has its own, so that there is a lock file besides, everywhere:
 //
-//   .odradek-lock   one line of JSON: {"pid": 123, "started": "45678", "boot": "…", "host": "…"}
+//   .odradek-lock   one line of JSON: {"pid": 123, "started": "45678", "system": "…", "host": "…"}
 //
-// `started` tells a process from a later one with the same number: its start in clock ticks since the boot `boot` (Linux,
-// /proc/PID/stat), else empty. A file is stale if it comes from another boot or its process is gone.
+// `system` names the set of processes that `pid` counts in: boot and process namespace on Linux, else the host. `started`
+// tells a process from a later one with the same number: clock ticks since the boot from /proc/PID/stat, else empty. The
+// owner touches the file now and then. It is stale if its process is gone; where that cannot be seen, from another
+// container or another machine, if nobody touched it for a while.
 import * as fs from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { hostname } from 'node:os';
@@ -22,15 +24,25 @@ export interface DirectoryLock {
   release(): Promise<void>;
 }
 
+export interface DirectoryLockOptions {
+  /** How often the owner touches the lock file. */
+  readonly touchMs?: number;
+  /** After how long without a touch a lock file, whose process cannot be looked up, is stale. */
+  readonly staleMs?: number;
+}
+
 interface Owner {
   readonly pid: number;
   readonly started: string;
-  readonly boot: string;
+  readonly system: string;
   readonly host: string;
 }
 
-/** How often a stale lock file is taken away before someone else must be taking it too. */
+const TOUCH_MS = 2000;
+const STALE_MS = 10_000;
+/** How often the lock file may change hands while we look at it. */
 const ATTEMPTS = 5;
+const ON_LINUX = process.platform === 'linux';
 
 const systemCode = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
@@ -39,22 +51,19 @@ const systemCode = (error: unknown): string =>
  * Takes the directory for this process. Rejects with {@link OdradekError} `ODR_START` that names the directory and the
  * process that holds it; what a dead process left is taken over.
  */
-export async function acquireDirectoryLock(directory: string): Promise<DirectoryLock> {
-  const path = await identified(directory, () => fs.realpath(directory));
-  const socket = process.platform === 'linux' ? await bindSocket(path) : null;
+export async function acquireDirectoryLock(
+  directory: string,
+  options: DirectoryLockOptions = {},
+): Promise<DirectoryLock> {
+  const { touchMs = TOUCH_MS, staleMs = STALE_MS } = options;
+  let socket: Server | null = null;
   try {
-    const text = await writeLockFile(path);
-    return asLock(join(path, LOCK_FILE), text, socket);
+    const path = join(directory, LOCK_FILE);
+    if (ON_LINUX) socket = await bindSocket(directory);
+    const text = await writeLockFile(directory, { touchMs, staleMs });
+    return new HeldLock(path, text, socket, touchMs);
   } catch (error) {
     socket?.close();
-    throw error;
-  }
-}
-
-async function identified<T>(directory: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
     if (error instanceof OdradekError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new OdradekError('ODR_START', `cannot lock the data directory ${directory}: ${reason}`, {
@@ -63,70 +72,95 @@ async function identified<T>(directory: string, call: () => Promise<T>): Promise
   }
 }
 
+class HeldLock implements DirectoryLock {
+  readonly #path: string;
+  readonly #text: string;
+  readonly #socket: Server | null;
+  readonly #timer: NodeJS.Timeout;
+  #released = false;
+
+  constructor(path: string, text: string, socket: Server | null, touchMs: number) {
+    this.#path = path;
+    this.#text = text;
+    this.#socket = socket;
+    this.#timer = setInterval(() => this.#touch(), touchMs);
+    this.#timer.unref();
+  }
+
+  async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    clearInterval(this.#timer);
+    if ((await readText(this.#path)) === this.#text) await fs.rm(this.#path, { force: true });
+    const socket = this.#socket;
+    if (socket !== null) await new Promise<void>((resolve) => socket.close(() => resolve()));
+  }
+
+  #touch(): void {
+    const now = new Date();
+    // A directory that cannot be touched any more has troubles that others will tell of.
+    fs.utimes(this.#path, now, now).catch(() => {});
+  }
+}
+
 function heldBy(directory: string, owner: Owner | null): OdradekError {
-  const who =
-    owner === null
-      ? 'another process'
-      : `process ${owner.pid}${owner.host === hostname() ? '' : ` on ${owner.host}`}`;
+  const where = owner === null || owner.host === hostname() ? '' : ` on ${owner.host}`;
+  const who = owner === null ? 'another process' : `process ${owner.pid}${where}`;
   return new OdradekError(
     'ODR_START',
     `the data directory ${directory} is in use by ${who}: stop that broker, or choose another --data-dir`,
   );
 }
 
-function bindSocket(directory: string): Promise<Server> {
-  return identified(directory, async () => {
-    const { dev, ino } = await fs.stat(directory, { bigint: true });
-    const server = createServer((socket) => socket.destroy());
-    server.unref();
-    try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(`\0odradek-${dev}-${ino}`, resolve);
-      });
-    } catch (error) {
-      if (systemCode(error) !== 'EADDRINUSE') throw error;
-      throw heldBy(directory, await readOwner(join(directory, LOCK_FILE)));
-    }
-    server.on('error', () => {}); // A lock accepts nobody; that it failed to matters to nobody.
-    return server;
-  });
+async function bindSocket(directory: string): Promise<Server> {
+  const { dev, ino } = await fs.stat(directory, { bigint: true });
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(`\0odradek-${dev}-${ino}`, resolve);
+    });
+  } catch (error) {
+    if (systemCode(error) !== 'EADDRINUSE') throw error;
+    throw heldBy(directory, parseOwner(await readText(join(directory, LOCK_FILE))));
+  }
+  server.on('error', () => {}); // Nobody is to be accepted, so that it matters to nobody when that fails.
+  return server;
 }
 
-/** Writes the lock file unless a living process holds it; returns its text. */
-function writeLockFile(directory: string): Promise<string> {
+/** Writes the lock file unless someone holds it; returns its text. */
+async function writeLockFile(directory: string, timing: Required<DirectoryLockOptions>): Promise<string> {
   const path = join(directory, LOCK_FILE);
-  return identified(directory, async () => {
-    const text = `${JSON.stringify(await describeThisProcess())}\n`;
-    // The file appears with its content, or a second process could take a file that is not yet written for a stale one.
-    const draft = `${path}.${process.pid}.${systemRandom.uint32().toString(36)}`;
-    await fs.writeFile(draft, text, { flag: 'wx' });
-    try {
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        if (await linked(draft, path)) return text;
-        const owner = await readOwner(path);
-        if (owner !== null && (await isAlive(owner))) throw heldBy(directory, owner);
-        await fs.rm(path, { force: true });
-      }
-      throw heldBy(directory, await readOwner(path));
-    } finally {
-      await fs.rm(draft, { force: true });
+  const text = `${JSON.stringify(await describeThisProcess())}\n`;
+  // The file appears with its content, or others could take one that is not yet written for a broken one.
+  const draft = `${path}.${process.pid}-${systemRandom.uint32().toString(36)}`;
+  await fs.writeFile(draft, text, { flag: 'wx' });
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (await place(draft, path)) return text;
+      const found = await readText(path);
+      if (found === null) continue;
+      const owner = parseOwner(found);
+      if (owner !== null && !(await isStale(path, draft, owner, timing))) throw heldBy(directory, owner);
+      await takeAway(path, `${draft}-stale`, found);
     }
-  });
+    throw heldBy(directory, parseOwner(await readText(path)));
+  } finally {
+    await fs.rm(draft, { force: true });
+  }
 }
 
-/** Gives the draft its name unless there is a file of that name. */
-async function linked(draft: string, path: string): Promise<boolean> {
+/** Gives the draft's content the name unless there is a file of that name. */
+async function place(draft: string, path: string): Promise<boolean> {
   try {
-    await fs.link(draft, path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
-    if (systemCode(error) !== 'EPERM' && systemCode(error) !== 'ENOTSUP') throw error;
-  }
-  // A file system without links: less atomic, and then there is no better way.
-  try {
-    await fs.copyFile(draft, path, fs.constants.COPYFILE_EXCL);
+    try {
+      await fs.link(draft, path);
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return false;
+      // A file system without links: there is no better way, then.
+      await fs.copyFile(draft, path, fs.constants.COPYFILE_EXCL);
+    }
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false;
@@ -134,47 +168,83 @@ async function linked(draft: string, path: string): Promise<boolean> {
   }
 }
 
-function asLock(path: string, text: string, socket: Server | null): DirectoryLock {
-  let released = false;
-  return {
-    async release() {
-      if (released) return;
-      released = true;
-      const now = await fs.readFile(path, 'utf8').catch(() => '');
-      if (now === text) await fs.rm(path, { force: true });
-      if (socket !== null) await new Promise<void>((resolve) => socket.close(() => resolve()));
-    },
-  };
-}
-
-async function readOwner(path: string): Promise<Owner | null> {
+/** Removes the stale file, but not one that somebody else put in its place since it was read. */
+async function takeAway(path: string, aside: string, stale: string): Promise<void> {
   try {
-    const owner: unknown = JSON.parse(await fs.readFile(path, 'utf8'));
-    if (typeof owner !== 'object' || owner === null) return null;
-    const { pid, started, boot, host } = { pid: 0, started: '', boot: '', host: '', ...owner };
-    if (!Number.isSafeInteger(pid) || pid <= 0) return null;
-    return { pid, started: String(started), boot: String(boot), host: String(host) };
+    await fs.rename(path, aside);
   } catch (error) {
-    // Not there, or not ours to understand.
-    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return null;
+    if (systemCode(error) === 'ENOENT') return;
     throw error;
   }
+  try {
+    if ((await readText(aside)) !== stale) await place(aside, path);
+  } finally {
+    await fs.rm(aside, { force: true });
+  }
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return await fs.readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Null if it is no lock file of ours. */
+function parseOwner(text: string | null): Owner | null {
+  let owner: unknown;
+  try {
+    owner = JSON.parse(text ?? 'null');
+  } catch {
+    return null; // Torn by a crash of the machine: whoever wrote it is gone.
+  }
+  if (typeof owner !== 'object' || owner === null) return null;
+  const { pid, started, system, host } = { pid: 0, started: '', system: '', host: '', ...owner };
+  if (!Number.isSafeInteger(pid) || pid <= 0) return null;
+  return { pid, started: String(started), system: String(system), host: String(host) };
 }
 
 async function describeThisProcess(): Promise<Owner> {
   const { pid } = process;
-  return { pid, started: (await startOf(pid)) ?? '', boot: await bootId(), host: hostname() };
+  return { pid, started: (await startOf(pid)) ?? '', system: await thisSystem(), host: hostname() };
 }
 
-async function isAlive(owner: Owner): Promise<boolean> {
-  // The directory may be on a disk that several machines see: nobody here can tell whether a process over there lives.
-  if (owner.host !== hostname()) return true;
-  if (owner.boot !== (await bootId())) return false;
-  const started = await startOf(owner.pid);
-  if (started !== null) return started === owner.started;
-  if (process.platform === 'linux') return false;
+async function isStale(
+  path: string,
+  draft: string,
+  owner: Owner,
+  timing: Required<DirectoryLockOptions>,
+): Promise<boolean> {
+  if (owner.system === (await thisSystem())) {
+    if (ON_LINUX) return (await startOf(owner.pid)) !== owner.started;
+    if (!exists(owner.pid)) return true; // If it exists it may be another one with this number.
+  }
+  const touchedMs = await modifiedMs(path);
+  if (touchedMs === null) return true;
+  // Ages are told by the file system's clock, which made both files' times, and a young file is watched for a while.
+  const ageMs = ((await modifiedMs(draft)) ?? 0) - touchedMs;
+  for (let waitedMs = 0; ageMs + waitedMs < timing.staleMs; waitedMs += timing.touchMs) {
+    await new Promise<void>((resolve) => setTimeout(resolve, timing.touchMs));
+    const nowMs = await modifiedMs(path);
+    if (nowMs !== touchedMs) return nowMs === null;
+  }
+  return true;
+}
+
+async function modifiedMs(path: string): Promise<number | null> {
   try {
-    process.kill(owner.pid, 0);
+    return (await fs.stat(path)).mtimeMs;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
     return true;
   } catch (error) {
     return systemCode(error) === 'EPERM';
@@ -183,20 +253,22 @@ async function isAlive(owner: Owner): Promise<boolean> {
 
 /** When the process started, in ticks since the boot; null if it is gone or this system does not tell. */
 async function startOf(pid: number): Promise<string | null> {
-  if (process.platform !== 'linux') return null;
+  if (!ON_LINUX) return null;
+  let stat: string;
   try {
-    const stat = await fs.readFile(`/proc/${pid}/stat`, 'latin1');
-    // Fields are counted from behind the name, which may hold spaces and parentheses: field 3 is the first one there.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const isZombie = fields[0] === 'Z' || fields[0] === 'X';
-    return isZombie ? null : (fields[22 - 3] ?? null);
+    stat = await fs.readFile(`/proc/${pid}/stat`, 'latin1');
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return null;
     throw error;
   }
+  // Counted from behind the name, which may hold spaces and parentheses: what follows it is field 3, the state.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const isDead = fields[0] === 'Z' || fields[0] === 'X';
+  return isDead ? null : (fields[22 - 3] ?? null);
 }
 
-async function bootId(): Promise<string> {
-  if (process.platform !== 'linux') return '';
-  return (await fs.readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(() => '')).trim();
+async function thisSystem(): Promise<string> {
+  if (!ON_LINUX) return hostname();
+  const boot = (await fs.readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim();
+  return `${boot} ${await fs.readlink('/proc/self/ns/pid')}`;
 }

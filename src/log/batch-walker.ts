@@ -19,12 +19,18 @@ import {
  * @param minOffset the base offset must not be below it.
  * @param remainingBytes bytes from the start of the batch to the end of the data.
  */
-export function headerProblem(bytes: Buffer, at: number, minOffset: number, remainingBytes: number): string | null {
+export function headerProblem(
+  bytes: Buffer,
+  at: number,
+  minOffset: number,
+  remainingBytes: number,
+): string | null {
   const magic = readMagic(bytes, at);
   if (magic !== BATCH_MAGIC) return `magic byte ${magic} instead of ${BATCH_MAGIC}`;
   const batchBytes = readBatchBytes(bytes, at);
   if (batchBytes < BATCH_HEADER_BYTES) return `a batch of ${batchBytes} bytes, less than its header`;
-  if (batchBytes > remainingBytes) return `a batch of ${batchBytes} bytes, but only ${remainingBytes} are left`;
+  if (batchBytes > remainingBytes)
+    return `a batch of ${batchBytes} bytes, but only ${remainingBytes} are left`;
   const baseOffset = readBaseOffset(bytes, at);
   if (baseOffset < minOffset) return `base offset ${baseOffset} where at least ${minOffset} must come`;
   const lastOffsetDelta = readLastOffsetDelta(bytes, at);
@@ -111,9 +117,14 @@ export class BatchWalker {
     const remainingBytes = this.#endPosition - position;
     if (remainingBytes === 0 || this.problem) return false;
     // Behind a batch that is larger than the window the next one is likely large too: only its header is read.
-    const readAheadBytes = Math.min(this.batchBytes > READ_AHEAD_BYTES / 2 ? 0 : READ_AHEAD_BYTES, remainingBytes);
+    const readAheadBytes = Math.min(
+      this.batchBytes > READ_AHEAD_BYTES / 2 ? 0 : READ_AHEAD_BYTES,
+      remainingBytes,
+    );
     const at =
-      remainingBytes < BATCH_HEADER_BYTES ? -1 : this.#window.at(position, BATCH_HEADER_BYTES, readAheadBytes);
+      remainingBytes < BATCH_HEADER_BYTES
+        ? -1
+        : this.#window.at(position, BATCH_HEADER_BYTES, readAheadBytes);
     if (at < 0) {
       this.problem = `${remainingBytes} bytes left, less than the header of a batch`;
       return false;

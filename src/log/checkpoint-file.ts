@@ -29,7 +29,8 @@ export function parseCheckpoint(path: string, text: string, fieldCount: number):
   if (lines.at(-1) === '') lines.pop();
   const [version, count, ...entries] = lines;
   if (version !== VERSION) throw corrupt(`checkpoint version ${version ?? ''}, only 0 is known`);
-  if (count === undefined || !/^\d+$/.test(count)) throw corrupt('the second line is not a number of entries');
+  if (count === undefined || !/^\d+$/.test(count))
+    throw corrupt('the second line is not a number of entries');
   if (entries.length !== Number(count)) throw corrupt(`${entries.length} entries, but ${count} announced`);
   return entries.map((entry) => {
     const fields = entry.split(/ +/);

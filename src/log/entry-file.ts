@@ -45,7 +45,9 @@ export function lastEntryWhere(
   if (disk.read(file, first * entryBytes, block) < block.length) return null;
   let number = first;
   while (number < high && holds(block, (number - first) * entryBytes)) number++;
-  return number === first ? null : { number: number - 1, bytes: block, at: (number - 1 - first) * entryBytes };
+  return number === first
+    ? null
+    : { number: number - 1, bytes: block, at: (number - 1 - first) * entryBytes };
 }
 
 /** The owner's side of an index file: appends entries, which reach the file in groups. */

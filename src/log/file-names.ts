@@ -1,7 +1,6 @@
 // Names in a partition's folder. A segment's files are named by its base offset, twenty digits with leading zeros, and a
 // suffix. Source: Kafka documentation, "Implementation / Log".
-import { type Offset, type PartitionIndex, toOffset } from '../base/ids.js';
-import type { Random } from '../base/random.js';
+import { type Offset, toOffset } from '../base/ids.js';
 
 /** Batches, offset index, time index, aborted transactions. */
 export type SegmentSuffix = 'log' | 'index' | 'timeindex' | 'txnindex';
@@ -36,8 +35,11 @@ export const DELETED_FOLDER_SUFFIX = '-delete';
 const FILE_NAME_MAX = 255;
 
 /** What the folder of a deleted partition is called: `<topic>-<partition>.<32 hexadecimal digits>-delete`, as Kafka's. */
-export function deletedFolderName(topic: string, partition: PartitionIndex, random: Random): string {
-  const unique = Buffer.from(random.bytes(16)).toString('hex');
-  const suffix = `-${partition}.${unique}${DELETED_FOLDER_SUFFIX}`;
-  return topic.slice(0, FILE_NAME_MAX - suffix.length) + suffix;
+export function deletedFolderName(folderName: string, digits: string): string {
+  const parting = folderName.lastIndexOf('-');
+  const suffix = `${folderName.slice(parting)}.${digits}${DELETED_FOLDER_SUFFIX}`;
+  return folderName.slice(0, Math.min(parting, FILE_NAME_MAX - suffix.length)) + suffix;
 }
+
+/** Node's timers take no longer delay. Sooner is allowed for all that is timed in this folder. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;

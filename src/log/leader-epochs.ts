@@ -27,7 +27,10 @@ export class LeaderEpochs {
       const last = epochs.#entries.at(-1);
       const inRange = epoch >= 0 && epoch <= 0x7fffffff && startOffset >= 0;
       if (!inRange || (last && (epoch <= last.epoch || startOffset < last.startOffset))) {
-        throw new OdradekError('ODR_CORRUPT', `${path}: line "${epoch} ${startOffset}" is out of order or range`);
+        throw new OdradekError(
+          'ODR_CORRUPT',
+          `${path}: line "${epoch} ${startOffset}" is out of order or range`,
+        );
       }
       epochs.#entries.push({ epoch: toLeaderEpoch(epoch), startOffset: toOffset(startOffset) });
     }
@@ -105,7 +108,10 @@ export class LeaderEpochs {
     const current = this.#entries.findLastIndex((entry) => entry.startOffset <= logStartOffset);
     const entry = this.#entries[current];
     if (!entry || (current === 0 && entry.startOffset === logStartOffset)) return false;
-    this.#entries = [{ epoch: entry.epoch, startOffset: logStartOffset }, ...this.#entries.slice(current + 1)];
+    this.#entries = [
+      { epoch: entry.epoch, startOffset: logStartOffset },
+      ...this.#entries.slice(current + 1),
+    ];
     return true;
   }
 }

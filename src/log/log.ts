@@ -7,7 +7,7 @@
 //   an error that leaves the files in doubt takes the log offline: then nothing is appended or flushed any more
 //
 // The files are Kafka's; batch-header.ts, offset-index.ts, time-index.ts and leader-epochs.ts show their formats.
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { assert, present } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { addOffset, type LeaderEpoch, type Offset, type PartitionIndex, type TopicId } from '../base/ids.js';
@@ -16,8 +16,9 @@ import type { Random } from '../base/random.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
 import { CheckpointWriter } from './checkpoint-file.js';
-import { DELETED_SUFFIX, deletedFolderName, LEADER_EPOCH_FILE } from './file-names.js';
-import { inTurn, type StepDone } from './in-turn.js';
+import { deletePartitionFolder } from './data-directory.js';
+import { DELETED_SUFFIX, LEADER_EPOCH_FILE, TIMER_MS_MAX } from './file-names.js';
+import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
 import type { LeaderEpochs } from './leader-epochs.js';
 import type { LogConfig } from './log-config.js';
 import { Maintenance, type MaintenanceTask } from './maintenance.js';
@@ -34,7 +35,7 @@ export interface LogOptions {
   readonly topicId: TopicId;
   readonly disk: Disk;
   readonly clock: Clock;
-  /** For the jitter of rolling and the name of a deleted folder. */
+  /** For the jitter of rolling. */
   readonly random: Random;
   readonly jobs: Jobs;
   readonly logger: Logger;
@@ -68,11 +69,6 @@ export interface CorruptBatch {
   readonly position: number;
   readonly reason: string;
 }
-
-type Step = (next: StepDone) => void;
-
-/** Node's timers take no longer delay. Sooner is allowed for all that is timed here. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 const ignore = (): void => {};
 
@@ -242,11 +238,20 @@ export class Log {
   #cutBack(segment: Segment, cause: DiskError): void {
     try {
       segment.cutBack();
-      this.#logger.warn('append failed, the log was cut back to its last batch', this.#fields({ reason: cause.message }));
+      this.#logger.warn(
+        'append failed, the log was cut back to its last batch',
+        this.#fields({ reason: cause.message }),
+      );
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#goOffline(error);
     }
+  }
+
+  /** Begins a new segment, unless the active one is empty. Throws DiskError. */
+  roll(): void {
+    this.#assertWritable();
+    if (this.#active.bytes > 0) this.#roll();
   }
 
   /** Begins a new segment at the end of the log; the old one is synced in the background. Throws DiskError. */
@@ -355,7 +360,9 @@ export class Log {
   }
 
   #flushSteps(dirty: readonly Segment[]): Step[] {
-    const steps: Step[] = dirty.map((segment) => (next) => segment.sync(this.#indexFailed, this.#orOffline(next)));
+    const steps: Step[] = dirty.map(
+      (segment) => (next) => segment.sync(this.#indexFailed, this.#orOffline(next)),
+    );
     if (this.#directoryDirty) {
       this.#directoryDirty = false;
       steps.push((next) => this.#disk.syncDirectory(this.#options.directory, this.#orOffline(next)));
@@ -476,7 +483,9 @@ export class Log {
     const [batches, ...indexes] = segment.paths();
     assert(batches, 'a segment has a log file');
     const rename = (path: string, next: StepDone): void =>
-      this.#disk.rename(path, path + DELETED_SUFFIX, (error) => next(error?.code === 'ENOENT' ? null : error));
+      this.#disk.rename(path, path + DELETED_SUFFIX, (error) =>
+        next(error?.code === 'ENOENT' ? null : error),
+      );
     this.#inTurn(
       [
         (next) => rename(batches, next),
@@ -491,7 +500,10 @@ export class Log {
   }
 
   #removeLater(paths: readonly string[]): void {
-    if (this.#closed) return this.#remove(paths);
+    if (this.#closed) {
+      this.#remove(paths);
+      return;
+    }
     const timer = this.#clock.after(Math.min(this.#config.fileDeleteDelayMs, TIMER_MS_MAX), () => {
       this.#removals.delete(timer);
       this.#remove(paths);
@@ -503,7 +515,8 @@ export class Log {
     this.#operations++;
     const steps = paths.map((path) => (next: StepDone) => this.#disk.remove(path, next));
     this.#inTurn(steps, (error) => {
-      if (error) this.#logger.warn('a deleted file could not be removed', this.#fields({ reason: error.message }));
+      if (error)
+        this.#logger.warn('a deleted file could not be removed', this.#fields({ reason: error.message }));
       this.#operationEnded();
     });
   }
@@ -610,28 +623,10 @@ export class Log {
   delete(done: StepDone): void {
     this.#assertWritable();
     this.#end();
-    const { directory, topic, partition, random } = this.#options;
-    const parent = dirname(directory);
-    const target = join(parent, deletedFolderName(topic, partition, random));
     this.#whenQuiet(() => {
       for (const segment of this.#segments) segment.release();
-      this.#inTurn(
-        [(next) => this.#disk.rename(directory, target, next), (next) => this.#disk.syncDirectory(parent, next)],
-        (error) => {
-          if (!error) this.#removeFolderLater(target);
-          done(error);
-        },
-      );
-    });
-  }
-
-  #removeFolderLater(folder: string): void {
-    this.#clock.after(Math.min(this.#config.fileDeleteDelayMs, TIMER_MS_MAX), () => {
-      this.#disk.remove(folder, (error) => {
-        if (!error) return;
-        const fields = { folder: basename(folder), reason: error.message };
-        this.#logger.warn('the folder of a deleted partition could not be removed', this.#fields(fields));
-      });
+      const { directory } = this.#options;
+      deletePartitionFolder(this.#disk, this.#clock, directory, this.#config.fileDeleteDelayMs, done);
     });
   }
 
@@ -658,17 +653,8 @@ export class Log {
     return segment === this.#active || this.#truncating ? 'busy' : 'sealed';
   }
 
-  /** Runs steps one after the other. What a step throws comes in a later turn, as its other errors do. */
   #inTurn(steps: readonly Step[], done: StepDone): void {
-    const run = (step: Step, next: StepDone): void => {
-      try {
-        step(next);
-      } catch (error) {
-        if (!(error instanceof DiskError)) throw error;
-        this.#clock.after(0, () => next(error));
-      }
-    };
-    inTurn(steps, run, done);
+    runSteps(this.#clock, steps, done);
   }
 
   #operationEnded(): void {

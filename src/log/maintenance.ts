@@ -93,20 +93,28 @@ export class Maintenance {
 
   #finish(task: MaintenanceTask, output: SegmentScanOutput): void {
     for (const { position, reason } of output.invalid) {
-      this.#options.logger.error('invalid record batch', this.#fields({ file: task.segment.path, position, reason }));
+      this.#options.logger.error(
+        'invalid record batch',
+        this.#fields({ file: task.segment.path, position, reason }),
+      );
     }
-    if (task.type === 'rebuild-indexes' && task.segment.bytes === task.bytes) this.#replaceIndexes(task, output);
+    if (task.type === 'rebuild-indexes' && task.segment.bytes === task.bytes)
+      this.#replaceIndexes(task, output);
     else this.#finished();
   }
 
   #replaceIndexes(task: MaintenanceTask, output: SegmentScanOutput): void {
-    if (this.#roleOf(task.segment) === 'busy') return this.#failed(task, null);
+    if (this.#roleOf(task.segment) === 'busy') {
+      this.#failed(task, null);
+      return;
+    }
     try {
       task.segment.replaceIndexes(output, NO_ENTRIES);
       task.segment.release();
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      return this.#failed(task, error);
+      this.#failed(task, error);
+      return;
     }
     this.#finished();
   }

@@ -43,7 +43,13 @@ export function findOffsetEntry(
   offset: number,
 ): OffsetEntry | null {
   const relative = offset - baseOffset;
-  const found = lastEntryWhere(disk, file, OFFSET_ENTRY_BYTES, count, (bytes, at) => bytes.readInt32BE(at) <= relative);
+  const found = lastEntryWhere(
+    disk,
+    file,
+    OFFSET_ENTRY_BYTES,
+    count,
+    (bytes, at) => bytes.readInt32BE(at) <= relative,
+  );
   return toEntry(found, baseOffset);
 }
 
@@ -64,7 +70,13 @@ export function findEntryBehind(
 }
 
 /** Puts an entry at `at` of the buffer. */
-export function putOffsetEntry(buffer: Buffer, at: number, baseOffset: Offset, lastOffset: number, position: number): void {
+export function putOffsetEntry(
+  buffer: Buffer,
+  at: number,
+  baseOffset: Offset,
+  lastOffset: number,
+  position: number,
+): void {
   buffer.writeInt32BE(lastOffset - baseOffset, at);
   buffer.writeInt32BE(position, at + 4);
 }

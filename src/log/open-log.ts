@@ -11,12 +11,12 @@ import { type Offset, toOffset, ZERO_OFFSET } from '../base/ids.js';
 import type { LogFields } from '../base/log.js';
 import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { LEADER_EPOCH_FILE, LEFTOVER_SUFFIXES, parseSegmentFileName, segmentFileName } from './file-names.js';
-import { inTurn, type StepDone } from './in-turn.js';
+import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
 import { LeaderEpochs } from './leader-epochs.js';
 import { Log, type LogOptions } from './log.js';
 import type { MaintenanceTask } from './maintenance.js';
 import { offsetEntryCount, offsetIndexLooksSound } from './offset-index.js';
-import { readPartitionMetadata, writePartitionMetadata } from './partition-metadata.js';
+import { readPartitionTopicId, writePartitionTopicId } from './partition-metadata.js';
 import {
   durableOffset,
   firstScan,
@@ -46,8 +46,6 @@ export interface OpenLogOptions extends LogOptions {
 export function openLog(options: OpenLogOptions, done: (result: Log | Error) => void): void {
   new Opening(options, done).start();
 }
-
-type Step = (next: StepDone) => void;
 
 /** Where the log is cut: behind so many bytes of a segment, whose later ones go. */
 interface Cut {
@@ -99,15 +97,19 @@ class Opening {
   #makeFolder(next: StepDone): void {
     const { directory, topicId } = this.#options;
     this.#names = this.#disk.list(directory);
-    const found = readPartitionMetadata(this.#disk, directory);
-    if (found === topicId) return next(null);
+    const found = readPartitionTopicId(this.#disk, directory);
+    if (found === topicId) {
+      next(null);
+      return;
+    }
     if (found) {
-      return next(new OdradekError('ODR_CORRUPT', `${directory} belongs to topic id ${found}, not to ${topicId}`));
+      next(new OdradekError('ODR_CORRUPT', `${directory} belongs to topic id ${found}, not to ${topicId}`));
+      return;
     }
     this.#disk.makeDirectory(directory);
     this.#inTurn(
       [
-        (then) => writePartitionMetadata(this.#disk, directory, topicId, then),
+        (then) => writePartitionTopicId(this.#disk, directory, topicId, then),
         (then) => this.#disk.syncDirectory(dirname(directory), then),
       ],
       next,
@@ -208,7 +210,10 @@ class Opening {
 
   /** Every header of the log is read, once: one small read a batch, in jobs. */
   #readLostEpochs(next: StepDone): void {
-    if (!this.#epochsLost) return next(null);
+    if (!this.#epochsLost) {
+      next(null);
+      return;
+    }
     this.#epochs = new LeaderEpochs();
     this.#epochsUnsaved = true;
     const segments = this.#segments.filter(({ bytes }) => bytes > 0);
@@ -217,7 +222,12 @@ class Opening {
       (segment, then) => {
         const { input } = wholeScan(segment, this.#options.config.indexIntervalBytes);
         const nothing = Number.POSITIVE_INFINITY;
-        const headers = { ...input, verifyFromOffset: nothing, verifyFromPosition: nothing, stopAtInvalid: false };
+        const headers = {
+          ...input,
+          verifyFromOffset: nothing,
+          verifyFromPosition: nothing,
+          stopAtInvalid: false,
+        };
         this.#scan(headers, then, (output) => {
           this.#takeEpochs(output);
           then(null);
@@ -242,7 +252,10 @@ class Opening {
     if (!start) {
       const reason = this.#endProblem(active);
       if (reason) {
-        this.#warn('the log was closed in good order, but its end must be verified', { file: active.path, reason });
+        this.#warn('the log was closed in good order, but its end must be verified', {
+          file: active.path,
+          reason,
+        });
         this.#scans = [wholeScan(active, config.indexIntervalBytes)];
       }
     } else {
@@ -259,7 +272,8 @@ class Opening {
     }
     const scanned = new Set(this.#scans.map(({ segment }) => segment));
     for (const segment of this.#unsound) {
-      if (!scanned.has(segment)) this.#maintenance.push({ type: 'rebuild-indexes', segment, bytes: segment.bytes });
+      if (!scanned.has(segment))
+        this.#maintenance.push({ type: 'rebuild-indexes', segment, bytes: segment.bytes });
     }
     next(null);
   }
@@ -284,11 +298,16 @@ class Opening {
   #recover(scan: RecoveryScan, next: StepDone): void {
     const { segment } = scan;
     const index = this.#segments.indexOf(segment);
-    if (index < 0) return next(null); // It went when an earlier one was cut.
+    if (index < 0) {
+      // It went when an earlier one was cut.
+      next(null);
+      return;
+    }
     const previous = this.#segments[index - 1];
     if (previous && scan !== this.#scans[0] && segment.baseOffset !== this.#logEndOffset) {
       const reason = `offset ${this.#logEndOffset} must follow, but the next segment begins at ${segment.baseOffset}`;
-      return this.#cutBehind({ segment: previous, position: previous.bytes, reason }, next);
+      this.#cutBehind({ segment: previous, position: previous.bytes, reason }, next);
+      return;
     }
     this.#scan(scan.input, next, (output) => {
       this.#logEndOffset = output.nextOffset;
@@ -319,7 +338,10 @@ class Opening {
   }
 
   #removeSegments(segments: readonly Segment[], next: StepDone): void {
-    if (segments.length === 0) return next(null);
+    if (segments.length === 0) {
+      next(null);
+      return;
+    }
     for (const segment of segments) segment.release();
     const paths = segments.toReversed().flatMap((segment) => segment.paths());
     const remove = (path: string, then: StepDone): void => this.#disk.remove(path, then);
@@ -332,7 +354,10 @@ class Opening {
   /** Records below the log start were deleted on purpose: a log that ends before it begins anew there. */
   #startBehindEnd(next: StepDone): void {
     const { logStartOffset, directory, clock } = this.#options;
-    if (logStartOffset <= this.#logEndOffset) return next(null);
+    if (logStartOffset <= this.#logEndOffset) {
+      next(null);
+      return;
+    }
     const bytes = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
     if (bytes > 0) {
       this.#warn('the log ends before its start offset and begins anew', {
@@ -356,16 +381,13 @@ class Opening {
   /** Runs the scan as a job; where the queue is full or the job's thread fails, right here. */
   #scan(input: SegmentScanInput, failed: StepDone, scanned: (output: SegmentScanOutput) => void): void {
     this.#options.jobs.run('scan-segment', input, (_error, output) => {
-      if (output) return scanned(output);
-      this.#inTurn(
-        [
-          (next) => {
-            scanned(scanSegment(this.#disk, input));
-            next(null);
-          },
-        ],
-        (error) => error && failed(error),
-      );
+      if (output) {
+        scanned(output);
+        return;
+      }
+      const here = scanHere(this.#disk, input);
+      if (here instanceof DiskError) failed(here);
+      else scanned(here);
     });
   }
 
@@ -393,17 +415,8 @@ class Opening {
     });
   }
 
-  /** Runs steps one after the other. A disk error that a step throws ends them. */
   #inTurn(steps: readonly Step[], done: StepDone): void {
-    const run = (step: Step, next: StepDone): void => {
-      try {
-        step(next);
-      } catch (error) {
-        if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
-        next(error);
-      }
-    };
-    inTurn(steps, run, done);
+    runSteps(this.#options.clock, steps, done);
   }
 
   #path(name: string): string {
@@ -413,5 +426,14 @@ class Opening {
   #warn(message: string, fields: LogFields): void {
     const { topic, partition, logger } = this.#options;
     logger.warn(message, { topic, partition, ...fields });
+  }
+}
+
+function scanHere(disk: Disk, input: SegmentScanInput): SegmentScanOutput | DiskError {
+  try {
+    return scanSegment(disk, input);
+  } catch (error) {
+    if (error instanceof DiskError) return error;
+    throw error;
   }
 }

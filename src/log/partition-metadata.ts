@@ -10,16 +10,17 @@ import { PARTITION_METADATA_FILE } from './file-names.js';
 const CONTENT = /^version: (\d+)\r?\ntopic_id: ([A-Za-z0-9_-]{22})\s*$/;
 
 /** The topic id of a partition's folder, null if it has none. Throws DiskError, or {@link OdradekError} `ODR_CORRUPT`. */
-export function readPartitionMetadata(disk: Disk, directory: string): TopicId | null {
+export function readPartitionTopicId(disk: Disk, directory: string): TopicId | null {
   const path = join(directory, PARTITION_METADATA_FILE);
   const bytes = disk.readFile(path);
   if (!bytes) return null;
   const match = CONTENT.exec(bytes.toString());
   if (!match?.[2]) throw new OdradekError('ODR_CORRUPT', `${path}: not the metadata of a partition`);
-  if (match[1] !== '0') throw new OdradekError('ODR_CORRUPT', `${path}: version ${match[1]}, only 0 is known`);
+  if (match[1] !== '0')
+    throw new OdradekError('ODR_CORRUPT', `${path}: version ${match[1]}, only 0 is known`);
   return toTopicId(match[2]);
 }
 
-export function writePartitionMetadata(disk: Disk, directory: string, topicId: TopicId, done: DiskDone): void {
+export function writePartitionTopicId(disk: Disk, directory: string, topicId: TopicId, done: DiskDone): void {
   replaceFile(disk, join(directory, PARTITION_METADATA_FILE), `version: 0\ntopic_id: ${topicId}`, done);
 }

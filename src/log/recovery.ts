@@ -38,7 +38,11 @@ export function recoveryStart(recovery: LogRecovery): RecoveryStart | null {
     case 'clean':
       return null;
     case 'from':
-      return { offset: recovery.recoveryPoint, verifyFromOffset: recovery.recoveryPoint, verifyFromPosition: 0 };
+      return {
+        offset: recovery.recoveryPoint,
+        verifyFromOffset: recovery.recoveryPoint,
+        verifyFromPosition: 0,
+      };
     case 'worker-died':
       return { offset: recovery.segmentBaseOffset, verifyFromOffset: 0, verifyFromPosition: recovery.bytes };
   }
@@ -92,6 +96,8 @@ export function firstScan(
   indexIntervalBytes: number,
 ): RecoveryScan {
   const { verifyFromOffset, verifyFromPosition } = start;
+  if (verifyFromPosition > 0 && segment.baseOffset !== start.offset)
+    return wholeScan(segment, indexIntervalBytes);
   const whole = wholeScan(segment, indexIntervalBytes);
   const scan: RecoveryScan = { ...whole, input: { ...whole.input, verifyFromOffset, verifyFromPosition } };
   if (!offsets || !times) return scan;
@@ -106,7 +112,12 @@ export function firstScan(
   const { timestampMs, offset } = trusted.last;
   return {
     segment,
-    input: { ...scan.input, fromPosition: last.position, maxTimestampMs: timestampMs, maxTimestampOffset: offset },
+    input: {
+      ...scan.input,
+      fromPosition: last.position,
+      maxTimestampMs: timestampMs,
+      maxTimestampOffset: offset,
+    },
     kept: { offsetEntries: count, timeEntries: trusted.count, timestampMs },
   };
 }

@@ -14,7 +14,13 @@ import {
   readMaxTimestamp,
 } from '../record/batch-header.js';
 import { FileWindow, headerProblem } from './batch-walker.js';
-import { findEntryBehind, OFFSET_ENTRY_BYTES, offsetEntryCount, putOffsetEntry, RELATIVE_OFFSET_MAX } from './offset-index.js';
+import {
+  findEntryBehind,
+  OFFSET_ENTRY_BYTES,
+  offsetEntryCount,
+  putOffsetEntry,
+  RELATIVE_OFFSET_MAX,
+} from './offset-index.js';
 import { putTimeEntry, TIME_ENTRY_BYTES } from './time-index.js';
 
 export interface SegmentScanInput {
@@ -142,8 +148,10 @@ class SegmentScan {
     let endPosition = position;
     while (position !== null && position < this.#endPosition) {
       const at = this.#header(position);
-      const structure: string | null = at < 0 ? this.#shortReason(position) : this.#structureProblem(at, position);
-      const reason: string | null = structure ?? (this.#verifies(at, position) ? this.#checksumProblem(position) : null);
+      const structure: string | null =
+        at < 0 ? this.#shortReason(position) : this.#structureProblem(at, position);
+      const reason: string | null =
+        structure ?? (this.#verifies(at, position) ? this.#checksumProblem(position) : null);
       if (reason) this.#invalid.push({ position, reason });
       if (reason && (this.#input.stopAtInvalid || this.#invalid.length === INVALID_MAX)) break;
       position = structure ? this.#positionBehind(position) : this.#accept(position);
@@ -159,7 +167,8 @@ class SegmentScan {
 
   /** A batch that is only stepped over costs one small read if it is large. */
   #readAheadBytes(position: number): number {
-    const verifies = this.#nextOffset >= this.#input.verifyFromOffset && position >= this.#input.verifyFromPosition;
+    const verifies =
+      this.#nextOffset >= this.#input.verifyFromOffset && position >= this.#input.verifyFromPosition;
     return Math.min(verifies ? WINDOW_BYTES : WINDOW_BYTES / 16, this.#endPosition - position);
   }
 
@@ -172,7 +181,9 @@ class SegmentScan {
     const problem = headerProblem(bytes, at, this.#nextOffset, this.#endPosition - position);
     if (problem) return problem;
     const relativeOffset = readLastOffset(bytes, at) - this.#input.baseOffset;
-    return relativeOffset > RELATIVE_OFFSET_MAX ? `an offset ${relativeOffset} behind the segment's base offset` : null;
+    return relativeOffset > RELATIVE_OFFSET_MAX
+      ? `an offset ${relativeOffset} behind the segment's base offset`
+      : null;
   }
 
   #verifies(at: number, position: number): boolean {
@@ -223,13 +234,20 @@ class SegmentScan {
 
   #noteEpoch(epoch: number, startOffset: Offset): void {
     const last = this.#epochs.at(-1);
-    if (epoch >= 0 && (!last || epoch > last.epoch)) this.#epochs.push({ epoch: toLeaderEpoch(epoch), startOffset });
+    if (epoch >= 0 && (!last || epoch > last.epoch))
+      this.#epochs.push({ epoch: toLeaderEpoch(epoch), startOffset });
   }
 
   #addTimeEntry(): void {
     if (this.#maxTimestampMs <= this.#indexedTimestampMs) return;
     const at = this.#timeIndex.add(TIME_ENTRY_BYTES);
-    putTimeEntry(this.#timeIndex.buffer, at, this.#input.baseOffset, this.#maxTimestampMs, this.#maxTimestampOffset);
+    putTimeEntry(
+      this.#timeIndex.buffer,
+      at,
+      this.#input.baseOffset,
+      this.#maxTimestampMs,
+      this.#maxTimestampOffset,
+    );
     this.#indexedTimestampMs = this.#maxTimestampMs;
   }
 

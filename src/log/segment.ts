@@ -82,7 +82,13 @@ export class Segment {
     this.#bytes = files.bytes;
     this.#syncedBytes = files.bytes;
     this.#maxTimestampMs = files.lastTimestampMs;
-    this.#offsetIndex = new OffsetIndexWriter(disk, path('index'), baseOffset, files.offsetEntries, files.offsetIndexExists);
+    this.#offsetIndex = new OffsetIndexWriter(
+      disk,
+      path('index'),
+      baseOffset,
+      files.offsetEntries,
+      files.offsetIndexExists,
+    );
     this.#timeIndex = new TimeIndexWriter(
       disk,
       path('timeindex'),
@@ -101,7 +107,13 @@ export class Segment {
   }
 
   /** A segment that is on disk. */
-  static existing(disk: Disk, directory: string, baseOffset: Offset, files: SegmentFiles, nowMs: number): Segment {
+  static existing(
+    disk: Disk,
+    directory: string,
+    baseOffset: Offset,
+    files: SegmentFiles,
+    nowMs: number,
+  ): Segment {
     return new Segment(disk, directory, baseOffset, files, nowMs);
   }
 
@@ -116,7 +128,9 @@ export class Segment {
   }
 
   get dirty(): boolean {
-    return this.#syncedBytes < this.#bytes || this.#offsetIndex.entries.dirty || this.#timeIndex.entries.dirty;
+    return (
+      this.#syncedBytes < this.#bytes || this.#offsetIndex.entries.dirty || this.#timeIndex.entries.dirty
+    );
   }
 
   /** Bytes that no sync has covered are not taken for durable, whatever the file system may have done. */
@@ -193,7 +207,8 @@ export class Segment {
     const pieces: Buffer[] = [];
     for (let i = start; i < end; i++) pieces.push(present(batches[i], 'a batch').bytes);
     this.#disk.write(this.#log(), this.#bytes, pieces);
-    for (let i = start; i < end; i++) this.#enter(present(batches[i], 'a batch'), indexIntervalBytes, indexFailed);
+    for (let i = start; i < end; i++)
+      this.#enter(present(batches[i], 'a batch'), indexIntervalBytes, indexFailed);
   }
 
   #enter(batch: AppendBatch, indexIntervalBytes: number, indexFailed: (error: unknown) => void): void {
@@ -303,7 +318,10 @@ export class Segment {
    * at the first batch that reaches it. With `truncate`, files and indexes are cut there. Returns where the batches end,
    * with what is wrong behind it if something is. Throws DiskError.
    */
-  resume(untilOffset: number, truncate: boolean): { position: number; nextOffset: Offset; problem: string | null } {
+  resume(
+    untilOffset: number,
+    truncate: boolean,
+  ): { position: number; nextOffset: Offset; problem: string | null } {
     const offsets = this.#offsetIndex.lastBelow(untilOffset);
     const times = this.#timeIndex.lastBelow(untilOffset);
     this.#maxTimestampMs = times?.entry.timestampMs ?? -1;

@@ -42,12 +42,23 @@ export function findTimeEntry(
   count: number,
   timestampMs: number,
 ): TimeEntry | null {
-  const found = lastEntryWhere(disk, file, TIME_ENTRY_BYTES, count, (bytes, at) => readInt64(bytes, at) <= timestampMs);
+  const found = lastEntryWhere(
+    disk,
+    file,
+    TIME_ENTRY_BYTES,
+    count,
+    (bytes, at) => readInt64(bytes, at) <= timestampMs,
+  );
   return found && toEntry(found.bytes, found.at, baseOffset);
 }
 
 /** The last entry of an index with `count` of them, or null. */
-export function lastTimeEntry(disk: Disk, file: DiskFile, baseOffset: Offset, count: number): TimeEntry | null {
+export function lastTimeEntry(
+  disk: Disk,
+  file: DiskFile,
+  baseOffset: Offset,
+  count: number,
+): TimeEntry | null {
   if (count === 0) return null;
   const last = Buffer.alloc(TIME_ENTRY_BYTES);
   if (disk.read(file, (count - 1) * TIME_ENTRY_BYTES, last) < TIME_ENTRY_BYTES) return null;
@@ -55,7 +66,13 @@ export function lastTimeEntry(disk: Disk, file: DiskFile, baseOffset: Offset, co
 }
 
 /** Puts an entry at `at` of the buffer. */
-export function putTimeEntry(buffer: Buffer, at: number, baseOffset: Offset, timestampMs: number, offset: number): void {
+export function putTimeEntry(
+  buffer: Buffer,
+  at: number,
+  baseOffset: Offset,
+  timestampMs: number,
+  offset: number,
+): void {
   writeInt64(buffer, at, timestampMs);
   buffer.writeInt32BE(offset - baseOffset, at + 8);
 }
@@ -95,8 +112,10 @@ export function timeIndexLooksSound(
   if (count > logBytes / BATCH_HEADER_BYTES + 1) return false;
   const both = Buffer.alloc(2 * TIME_ENTRY_BYTES);
   if (disk.read(file, 0, both.subarray(0, TIME_ENTRY_BYTES)) < TIME_ENTRY_BYTES) return false;
-  if (disk.read(file, indexBytes - TIME_ENTRY_BYTES, both.subarray(TIME_ENTRY_BYTES)) < TIME_ENTRY_BYTES) return false;
-  if (count === 1) return trustedTimeEntries(both.subarray(0, TIME_ENTRY_BYTES), baseOffset, offsetEnd).count === 1;
+  if (disk.read(file, indexBytes - TIME_ENTRY_BYTES, both.subarray(TIME_ENTRY_BYTES)) < TIME_ENTRY_BYTES)
+    return false;
+  if (count === 1)
+    return trustedTimeEntries(both.subarray(0, TIME_ENTRY_BYTES), baseOffset, offsetEnd).count === 1;
   return trustedTimeEntries(both, baseOffset, offsetEnd).count === 2;
 }
 
@@ -123,7 +142,10 @@ export class TimeIndexWriter {
   /** Appends an entry unless the timestamp is not above the last one. */
   append(timestampMs: number, offset: number): void {
     if (timestampMs <= this.#lastTimestampMs) return;
-    assert(offset - this.#baseOffset <= RELATIVE_OFFSET_MAX, `offset ${offset} is too far from ${this.#baseOffset}`);
+    assert(
+      offset - this.#baseOffset <= RELATIVE_OFFSET_MAX,
+      `offset ${offset} is too far from ${this.#baseOffset}`,
+    );
     const { buffer, position } = this.entries.add();
     putTimeEntry(buffer, position, this.#baseOffset, timestampMs, offset);
     this.#lastTimestampMs = timestampMs;

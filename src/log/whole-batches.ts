@@ -35,5 +35,12 @@ export function wholeBatches(buffer: Buffer, bytes: number, limitOffset: Offset)
     position += batchBytes;
     batches++;
   }
-  return { bytes: position, batches, nextOffset, firstBatchBytes, invalidPosition: reason ? position : null, reason };
+  return {
+    bytes: position,
+    batches,
+    nextOffset,
+    firstBatchBytes,
+    invalidPosition: reason ? position : null,
+    reason,
+  };
 }

@@ -209,7 +209,7 @@ export class EmbeddedStore implements MetadataStore {
     const reader = new LogReader({ directory, disk });
     const published = {
       logStartOffset: log.logStartOffset,
-      limitOffset: log.logEndOffset,
+      highWatermark: log.logEndOffset,
       logEndOffset: log.logEndOffset,
       segmentBaseOffset: log.activeSegmentBaseOffset,
       segmentBytes: log.activeSegmentBytes,

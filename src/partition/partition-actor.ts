@@ -159,7 +159,7 @@ export class PartitionActor {
   /** Deletes segments that retention lets go. */
   applyRetention(): void {
     const before = this.#log.logStartOffset;
-    this.#log.applyRetention(this.#options.clock.wallMs());
+    this.#log.applyRetention(this.#options.clock.wallMs(), this.#highWatermark);
     if (this.#log.logStartOffset === before) return;
     this.#publish();
   }
@@ -170,9 +170,10 @@ export class PartitionActor {
     this.#log.close((error) => done(error === null));
   }
 
-  delete(done: () => void): void {
+  /** Closes the log and renames its folder away. */
+  delete(done: (error: Error | null) => void): void {
     this.#retire();
-    this.#log.delete(done);
+    this.#log.delete((error) => done(error));
   }
 
   #retire(): void {

@@ -93,7 +93,10 @@ export class PartitionHost {
         return;
       case 'delete':
         this.#actors.delete(command.slot);
-        actor.delete(() => reply({ type: 'done' }));
+        actor.delete((error) => {
+          if (error) reply({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: error.message });
+          else reply({ type: 'done' });
+        });
         return;
       case 'configure':
         actor.configure(command.config);

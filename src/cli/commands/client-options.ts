@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Client } from '../../client/index.js';
 import { parseAddress } from '../../config/address.js';
+import { EXIT_CODE } from './exit-code.js';
 
 /** Options of every command that talks to a broker. */
 export interface ClientOptions {
@@ -34,6 +35,7 @@ export async function withClient<Result>(
   { brokers }: ClientOptions,
   use: (client: Client) => Promise<Result>,
 ): Promise<Result> {
+  endWithReader();
   const { Client } = await import('../../client/index.js');
   const client = new Client({ brokers, clientId: 'odradek-cli' });
   try {
@@ -41,6 +43,14 @@ export async function withClient<Result>(
   } finally {
     await client.close();
   }
+}
+
+/** Whoever reads stdout may stop (`| head`): then the command is done, and that is no failure. */
+function endWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT_CODE.clean);
+    throw error;
+  });
 }
 
 /** Parses a whole number from `min` on, for commander. */

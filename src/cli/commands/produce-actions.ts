@@ -82,7 +82,8 @@ async function sendAll({ client, topic, options, stream, window, progress }: Run
     if (input.failure !== null) throw input.failure;
   };
   try {
-    for await (const chunk of stream) {
+    const chunks: AsyncIterable<Buffer> = stream;
+    for await (const chunk of chunks) {
       await send(chunk.length, input.push(chunk));
       progress.update(window.bytes, window.tally.records);
     }

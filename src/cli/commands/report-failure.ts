@@ -36,8 +36,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EMFILE: 'The process has too many open files. Raise the limit (ulimit -n).',
   ENOENT: 'There is no such file.',
   EISDIR: 'A file is expected there, not a folder.',
-  ECONNREFUSED:
-    'Nothing listens there. Is the broker running (odradek broker)? Another address is given with --brokers.',
+  ECONNREFUSED: 'Start a broker with "odradek broker", or say where one is with --brokers.',
   ENOTFOUND: 'The name of the host is not known.',
 };
 

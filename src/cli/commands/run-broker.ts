@@ -1,4 +1,5 @@
 import { isatty } from 'node:tty';
+import { OdradekError } from '../../base/errors.js';
 import { Broker } from '../../broker/broker.js';
 import { isLoopback, parseAddress } from '../../config/address.js';
 import type { BrokerConfig } from '../../config/broker-config.js';
@@ -23,7 +24,10 @@ export async function runBroker(config: BrokerConfig): Promise<number> {
     const broker = await Broker.start(brokerOptions(config), logger);
     announce(config, broker.addresses, logger);
     const end = await Promise.race([stopped, broker.died]);
-    if (end instanceof Error) throw end;
+    if (end instanceof Error) {
+      const advice = 'The log says more. What was acknowledged is in the files: start the broker again.';
+      throw new OdradekError('ODR_CLOSED', `The broker died: ${end.message}\n${advice}`, { cause: end });
+    }
     logger.info('broker is stopping', { signal: end });
     await broker.close();
     logger.info('broker stopped');
@@ -63,7 +67,7 @@ function announce(config: BrokerConfig, addresses: Addresses, logger: ProcessLog
     const message = `the ${door} door listens on ${address}, which other machines may reach, without encryption and authentication`;
     logger.warn(message, { [door]: address });
   }
-  if (config.kafkaListen !== null && addresses.kafka === undefined) {
+  if (config.kafkaListen !== null) {
     logger.warn('the door for clients of Kafka is not built yet; nothing listens there', {
       kafka: config.kafkaListen,
     });

@@ -39,7 +39,7 @@ export function snappyCompress(bytes: Buffer): Buffer {
 }
 
 export function snappyDecompress(bytes: Buffer, maxOutputBytes: number): Buffer {
-  if (!isXerialHeader(bytes, 0)) return decompressBlock(bytes, maxOutputBytes);
+  if (!isXerialHeader(bytes, 0)) return decompressBlock(bytes, 0, maxOutputBytes);
   const pieces: Buffer[] = [];
   let outputBytes = 0;
   let at = 0;
@@ -52,7 +52,7 @@ export function snappyDecompress(bytes: Buffer, maxOutputBytes: number): Buffer 
     const length = bytes.readInt32BE(at);
     at += 4;
     if (length < 0 || at + length > bytes.length) throw new Error('a block reaches past the end of the data');
-    const piece = decompressBlock(bytes.subarray(at, at + length), maxOutputBytes - outputBytes);
+    const piece = decompressBlock(bytes.subarray(at, at + length), outputBytes, maxOutputBytes);
     outputBytes += piece.length;
     if (piece.length > 0) pieces.push(piece);
     at += length;
@@ -69,11 +69,11 @@ function isXerialHeader(bytes: Buffer, at: number): boolean {
 }
 
 /** The library believes the block's length and takes as much memory, so that it is checked before. */
-function decompressBlock(block: Buffer, maxOutputBytes: number): Buffer {
+function decompressBlock(block: Buffer, outputBytes: number, maxOutputBytes: number): Buffer {
   const reader = new VarintReader(block);
   const length = reader.unsignedVarint();
   if (reader.failed) throw new Error('a block does not begin with its length');
-  if (length > maxOutputBytes) throw tooLarge(maxOutputBytes);
+  if (length > maxOutputBytes - outputBytes) throw tooLarge(maxOutputBytes);
   if (length > block.length * MAX_RATIO) throw new Error('a block claims more than it can hold');
   return load<SnappyLibrary>('snappy').uncompressSync(block);
 }

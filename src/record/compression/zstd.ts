@@ -33,6 +33,8 @@ const PARAMETER_COMPRESSION_LEVEL = 100;
 const MAX_BLOCK_BYTES = 128 * 1024;
 /** What a decompression may take in any case: small blocks make the upper bound a coarse one. */
 const ALLOWANCE_BYTES = 64 * 2 ** 20;
+/** Each costs a call, however little is in it; writers make one. */
+const MAX_FRAMES = 1000;
 const BLOCK_REPEATED_BYTE = 1;
 const BLOCK_COMPRESSED = 2;
 
@@ -65,29 +67,51 @@ export function zstdCompress(bytes: Buffer, level: number): Buffer {
 }
 
 export function zstdDecompress(bytes: Buffer, maxOutputBytes: number): Buffer {
-  const upperBound = inflatedUpperBound(bytes);
-  if (upperBound > Math.max(maxOutputBytes, ALLOWANCE_BYTES)) {
-    throw tooLarge(maxOutputBytes);
+  const { frames, upperBound } = walkFrames(bytes);
+  if (upperBound > Math.max(maxOutputBytes, ALLOWANCE_BYTES)) throw tooLarge(maxOutputBytes);
+  const { decompress } = zstd();
+  const [first] = frames;
+  if (frames.length === 1 && first) return decompress(first, maxOutputBytes);
+  // One at a time: Node's function stops after the first without a word.
+  const outputs: Buffer[] = [];
+  let outputBytes = 0;
+  for (const frame of frames) {
+    const output = decompress(frame, maxOutputBytes);
+    outputs.push(output);
+    outputBytes += output.length;
+    if (outputBytes > maxOutputBytes) throw tooLarge(maxOutputBytes);
   }
-  return zstd().decompress(bytes, maxOutputBytes);
+  return Buffer.concat(outputs, outputBytes);
 }
 
-/** How many bytes the frames inflate to at most. Throws if they are cut off or something else stands between them. */
-function inflatedUpperBound(bytes: Buffer): number {
+interface Frames {
+  /** Without skippable ones. */
+  readonly frames: Buffer[];
+  /** How many bytes they inflate to at most. */
+  readonly upperBound: number;
+}
+
+/** Throws if a frame is cut off or something else stands between them. */
+function walkFrames(bytes: Buffer): Frames {
   if (bytes.length === 0) throw new Error('there is no frame');
+  const frames: Buffer[] = [];
   let upperBound = 0;
   let at = 0;
   while (at < bytes.length) {
     const magic = readLittleEndian(bytes, at, 4);
+    let end: number;
     if (magic === FRAME_MAGIC) {
       const frame = walkFrame(bytes, at + 4);
       upperBound += frame.upperBound;
-      at = frame.end;
-    } else if (magic >>> 4 === SKIPPABLE_MAGIC >>> 4) at += 8 + readLittleEndian(bytes, at + 4, 4);
+      end = frame.end;
+      frames.push(bytes.subarray(at, end));
+    } else if (magic >>> 4 === SKIPPABLE_MAGIC >>> 4) end = at + 8 + readLittleEndian(bytes, at + 4, 4);
     else throw new Error('there is no frame where one should begin');
-    if (at > bytes.length) throw new Error('the data is cut off');
+    if (end > bytes.length) throw new Error('the data is cut off');
+    if (frames.length > MAX_FRAMES) throw new Error(`it has more than ${MAX_FRAMES} frames`);
+    at = end;
   }
-  return upperBound;
+  return { frames, upperBound };
 }
 
 function walkFrame(bytes: Buffer, start: number): { upperBound: number; end: number } {

@@ -1,0 +1,125 @@
+// Offsets by description: the start of a log, its end, or the first record of a time. By time, indexes and headers lead to a
+// batch; which of its records it is, the batch's own bytes tell. A compressed batch is inflated by a job.
+import type { Published } from '../actor/view.js';
+import type { ErrorName } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { type Disk, DiskError } from '../io/disk.js';
+import type { Jobs } from '../io/jobs.js';
+import type { Found } from '../log/log-reader.js';
+import { wholeBatches } from '../log/whole-batches.js';
+import { BATCH_HEADER_BYTES } from '../record/batch-header.js';
+import { decodeBatch } from '../record/batch-reader.js';
+import { findByTimestamp } from '../record/find-by-timestamp.js';
+import type { PartitionEntry } from './topic-table.js';
+
+export interface ListOffsetsTarget {
+  /** undefined: there is no such partition. */
+  readonly entry: PartitionEntry | undefined;
+  readonly position: 'earliest' | 'latest' | { readonly timestampMs: number };
+}
+
+export interface ListedOffset {
+  readonly error: ErrorName;
+  /** -1: there is no such record. */
+  readonly offset: number;
+  /** Of the record found by time, else -1. */
+  readonly timestampMs: number;
+}
+
+export interface ListOffsetsPorts {
+  readonly disk: Disk;
+  readonly jobs: Jobs;
+  readonly logger: Logger;
+}
+
+const NOT_FOUND: ListedOffset = { error: 'NONE', offset: -1, timestampMs: -1 };
+const refused = (error: ErrorName): ListedOffset => ({ error, offset: -1, timestampMs: -1 });
+
+/** One request: its targets one after the other, so that it holds one batch in memory at a time. */
+export class ListOffsets {
+  readonly #targets: readonly ListOffsetsTarget[];
+  readonly #ports: ListOffsetsPorts;
+  readonly #done: (offsets: readonly ListedOffset[]) => void;
+  readonly #listed: ListedOffset[] = [];
+
+  constructor(
+    targets: readonly ListOffsetsTarget[],
+    ports: ListOffsetsPorts,
+    done: (offsets: readonly ListedOffset[]) => void,
+  ) {
+    this.#targets = targets;
+    this.#ports = ports;
+    this.#done = done;
+  }
+
+  next(): void {
+    for (;;) {
+      const target = this.#targets[this.#listed.length];
+      if (!target) {
+        this.#done(this.#listed);
+        return;
+      }
+      const listed = this.#list(target);
+      if (!listed) return;
+      this.#listed.push(listed);
+    }
+  }
+
+  /** null: it comes later. */
+  #list({ entry, position }: ListOffsetsTarget): ListedOffset | null {
+    if (!entry || entry.topic.deleted) return refused('UNKNOWN_TOPIC_OR_PARTITION');
+    const { route } = entry;
+    const published = route?.view.read();
+    if (!route || !published) return refused(entry.failure?.error ?? 'NOT_LEADER_OR_FOLLOWER');
+    if (position === 'earliest') return { error: 'NONE', offset: published.logStartOffset, timestampMs: -1 };
+    if (position === 'latest') return { error: 'NONE', offset: published.highWatermark, timestampMs: -1 };
+    const place = route.reader.locateTimestamp(position.timestampMs, published);
+    switch (place.type) {
+      case 'end':
+      case 'out-of-range':
+        return NOT_FOUND;
+      case 'found':
+        return this.#findIn(place, published, position.timestampMs);
+      case 'corrupt':
+        return this.#invalid(place.path, place.position, place.reason);
+      default:
+        this.#ports.logger.error('a segment cannot be read', { file: place.error.path, reason: place.error.message });
+        return refused('KAFKA_STORAGE_ERROR');
+    }
+  }
+
+  #findIn(place: Found, { highWatermark }: Published, timestampMs: number): ListedOffset | null {
+    const { disk, jobs } = this.#ports;
+    let bytes: Buffer;
+    try {
+      const header = Buffer.alloc(BATCH_HEADER_BYTES);
+      const read = disk.read(place.file, place.position, header);
+      const { firstBatchBytes, reason } = wholeBatches(header, read, highWatermark);
+      if (firstBatchBytes === null || place.position + firstBatchBytes > place.endPosition) {
+        return this.#invalid(place.file.path, place.position, reason ?? 'the segment ends inside a batch');
+      }
+      bytes = Buffer.allocUnsafeSlow(firstBatchBytes);
+      disk.read(place.file, place.position, bytes);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#ports.logger.error('a segment cannot be read', { file: error.path, reason: error.message });
+      return refused('KAFKA_STORAGE_ERROR');
+    }
+    const batch = decodeBatch(bytes, 0, { checkCrc: false });
+    if (batch.codec === 'none') {
+      const found = findByTimestamp(batch, timestampMs);
+      return found ? { error: 'NONE', ...found } : NOT_FOUND;
+    }
+    jobs.run('findByTimestamp', { batch: bytes, target: timestampMs }, (error, found) => {
+      if (error) this.#listed.push(this.#invalid(place.file.path, place.position, error.message));
+      else this.#listed.push(found ? { error: 'NONE', ...found } : NOT_FOUND);
+      this.next();
+    });
+    return null;
+  }
+
+  #invalid(file: string, position: number, reason: string): ListedOffset {
+    this.#ports.logger.error('invalid record batch in a segment', { file, position, reason });
+    return refused('CORRUPT_MESSAGE');
+  }
+}

@@ -1,0 +1,363 @@
+// Finds batches in the files of a log that another thread owns and appends to. Knows of the log only the files and what the
+// owner published; changes nothing. What the owner publishes never lies: everything below the published position is there,
+// unless it was deleted meanwhile. Indexes are hints: an entry is used if it points at a batch that ends with its offset.
+import { join } from 'node:path';
+import { type Offset, toOffset } from '../base/ids.js';
+import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
+import { BatchWalker } from './batch-walker.js';
+import { parseSegmentFileName, segmentFileName } from './file-names.js';
+import { findOffsetEntry, offsetEntryCount } from './offset-index.js';
+import { findTimeEntry, lastTimeEntry, type TimeEntry, timeEntryCount } from './time-index.js';
+
+/** A consistent snapshot of what the owner of the log published. */
+export interface Published {
+  readonly logStartOffset: Offset;
+  /** Only what lies below is read. */
+  readonly highWatermark: Offset;
+  readonly logEndOffset: Offset;
+  /** Base offset of the active segment, and how many of its bytes hold batches. */
+  readonly segmentBaseOffset: Offset;
+  readonly segmentBytes: number;
+}
+
+export interface Found {
+  readonly type: 'found';
+  /**
+   * Belongs to the reader. It stays open while the segment is part of the log and for at least one more deletion of segments;
+   * whoever waits longer before reading locates again.
+   */
+  readonly file: DiskFile;
+  readonly segmentBaseOffset: Offset;
+  /** Where the batch begins. */
+  readonly position: number;
+  /** Where the segment's batches end. */
+  readonly endPosition: number;
+}
+
+/** Where a batch lies, or why there is none to be read. */
+export type Located =
+  | Found
+  /** There is no such batch yet. */
+  | { readonly type: 'end' }
+  /** The offset is not in the log, or not any more. */
+  | { readonly type: 'out-of-range' }
+  /** The file holds something else than a batch at the position. */
+  | { readonly type: 'corrupt'; readonly path: string; readonly position: number; readonly reason: string }
+  /** The disk failed. */
+  | { readonly type: 'failed'; readonly error: DiskError };
+
+export interface LogReaderOptions {
+  /** The partition's folder. */
+  readonly directory: string;
+  readonly disk: Disk;
+}
+
+interface Hint {
+  readonly segmentBaseOffset: Offset;
+  readonly position: number;
+}
+
+/** Offsets that consumers will ask for next: one for each consumer, more or less. */
+const HINTS_MAX = 256;
+
+const END: Located = { type: 'end' };
+const OUT_OF_RANGE: Located = { type: 'out-of-range' };
+
+/** A segment's files as a reader uses them: opened when needed. */
+class ReadSegment {
+  readonly baseOffset: Offset;
+  readonly file: DiskFile;
+  readonly #disk: Disk;
+  readonly #directory: string;
+  #offsetIndex: DiskFile | null = null;
+  #timeIndex: DiskFile | null = null;
+  #sealedBytes: number | null = null;
+  #lastTimeEntry: TimeEntry | null = null;
+
+  /** Throws DiskError; `ENOENT` if the segment was deleted. */
+  constructor(disk: Disk, directory: string, baseOffset: Offset) {
+    this.baseOffset = baseOffset;
+    this.#disk = disk;
+    this.#directory = directory;
+    this.file = disk.open(join(directory, segmentFileName(baseOffset, 'log')), 'read');
+  }
+
+  endPosition({ segmentBaseOffset, segmentBytes }: Published): number {
+    if (this.baseOffset === segmentBaseOffset) {
+      this.#sealedBytes = null;
+      return segmentBytes;
+    }
+    this.#sealedBytes ??= this.#disk.size(this.file);
+    return this.#sealedBytes;
+  }
+
+  walk(position: number, endPosition: number): BatchWalker {
+    return new BatchWalker(this.#disk, this.file, position, endPosition, this.baseOffset);
+  }
+
+  /** Walks from the batch at, or not far before, the offset on. */
+  walkTo(offset: number, endPosition: number): BatchWalker {
+    const index = this.#openIndex('offset');
+    if (index) {
+      const count = offsetEntryCount(this.#disk.size(index));
+      const entry = findOffsetEntry(this.#disk, index, this.baseOffset, count, offset);
+      if (entry && entry.position < endPosition) {
+        const walker = this.walk(entry.position, endPosition);
+        if (walker.next() && walker.lastOffset === entry.lastOffset)
+          return this.walk(entry.position, endPosition);
+      }
+    }
+    return this.walk(0, endPosition);
+  }
+
+  /** Walks from where the first batch with the timestamp may be. */
+  walkToTimestamp(timestampMs: number, endPosition: number): BatchWalker {
+    const index = this.#openIndex('time');
+    if (!index) return this.walk(0, endPosition);
+    const count = timeEntryCount(this.#disk.size(index));
+    const entry = findTimeEntry(this.#disk, index, this.baseOffset, count, timestampMs);
+    return entry ? this.walkTo(entry.offset, endPosition) : this.walk(0, endPosition);
+  }
+
+  /** The last entry of the time index: what a sealed segment has for its greatest timestamp. Null if it cannot be told. */
+  greatestTimestamp(): TimeEntry | null {
+    if (this.#lastTimeEntry) return this.#lastTimeEntry;
+    const index = this.#openIndex('time');
+    if (!index) return null;
+    const entry = lastTimeEntry(this.#disk, index, this.baseOffset, timeEntryCount(this.#disk.size(index)));
+    if (this.#sealedBytes !== null) this.#lastTimeEntry = entry;
+    return entry;
+  }
+
+  #openIndex(which: 'offset' | 'time'): DiskFile | null {
+    const opened = which === 'offset' ? this.#offsetIndex : this.#timeIndex;
+    if (opened) return opened;
+    const name = segmentFileName(this.baseOffset, which === 'offset' ? 'index' : 'timeindex');
+    try {
+      const file = this.#disk.open(join(this.#directory, name), 'read');
+      if (which === 'offset') this.#offsetIndex = file;
+      else this.#timeIndex = file;
+      return file;
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  files(): DiskFile[] {
+    return [this.file, this.#offsetIndex, this.#timeIndex].filter((file) => file !== null);
+  }
+}
+
+export class LogReader {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  /** Base offsets of the segments in the folder, ascending, as of the last look. */
+  #bases: Offset[] = [];
+  readonly #segments = new Map<Offset, ReadSegment>();
+  /** Files of segments that are gone; closed when more of them go. */
+  #retired: DiskFile[] = [];
+  readonly #hints = new Map<Offset, Hint>();
+  #logStartOffset = -1;
+
+  constructor({ directory, disk }: LogReaderOptions) {
+    this.#directory = directory;
+    this.#disk = disk;
+  }
+
+  /**
+   * The batch that holds the offset; the next one where compaction took it out. `end` for offsets from the high watermark to
+   * the log's end. O(1) where {@link remember} said so, else some small reads.
+   */
+  locate(offset: Offset, published: Published): Located {
+    if (offset < published.logStartOffset || offset > published.logEndOffset) return OUT_OF_RANGE;
+    if (offset >= published.highWatermark) return END;
+    return this.#attempt(
+      published,
+      () => this.#remembered(offset, published) ?? this.#search(offset, published),
+    );
+  }
+
+  /** The batch that begins at or behind the position comes next for a consumer that asks for the offset. */
+  remember(offset: Offset, segmentBaseOffset: Offset, position: number): void {
+    this.#hints.delete(offset);
+    this.#hints.set(offset, { segmentBaseOffset, position });
+    if (this.#hints.size <= HINTS_MAX) return;
+    for (const oldest of this.#hints.keys()) {
+      this.#hints.delete(oldest);
+      return;
+    }
+  }
+
+  /**
+   * The first batch whose greatest timestamp is at or above the given one; `end` if there is none below the high watermark.
+   * Which of its records it is, the caller must decode. O(segments + log entries + batches between two index entries).
+   */
+  locateTimestamp(timestampMs: number, published: Published): Located {
+    return this.#attempt(published, () => {
+      for (const baseOffset of this.#basesFrom(published.logStartOffset, published)) {
+        const segment = this.#open(baseOffset);
+        const endPosition = segment.endPosition(published);
+        const greatest = baseOffset === published.segmentBaseOffset ? null : segment.greatestTimestamp();
+        if (greatest && greatest.timestampMs < timestampMs) continue;
+        const walker = segment.walkToTimestamp(timestampMs, endPosition);
+        while (walker.next()) {
+          if (walker.lastOffset >= published.highWatermark) return END;
+          if (walker.maxTimestampMs >= timestampMs && walker.lastOffset >= published.logStartOffset) {
+            return found(segment, walker.batchPosition, endPosition);
+          }
+        }
+        if (walker.problem) return corrupt(segment, walker);
+      }
+      return END;
+    });
+  }
+
+  /** The first batch that has the greatest timestamp of all below the high watermark; `end` if the log is empty. */
+  locateMaxTimestamp(published: Published): Located {
+    return this.#attempt(published, () => {
+      let greatest: TimeEntry | null = null;
+      for (const baseOffset of this.#basesFrom(published.logStartOffset, published)) {
+        const entry = this.#greatestIn(this.#open(baseOffset), published);
+        if (entry && 'type' in entry) return entry;
+        if (entry && entry.timestampMs > (greatest?.timestampMs ?? -1)) greatest = entry;
+      }
+      return greatest ? this.#search(greatest.offset, published) : END;
+    });
+  }
+
+  /** Forgets all that it knows of the files: for a log that was cut, or opened anew. */
+  forget(): void {
+    this.close();
+    this.#bases = [];
+    this.#hints.clear();
+    this.#logStartOffset = -1;
+  }
+
+  /** Closes all files. The reader may be used again. */
+  close(): void {
+    for (const segment of this.#segments.values()) this.#retired.push(...segment.files());
+    this.#segments.clear();
+    this.#closeRetired();
+  }
+
+  // A file that is gone was deleted since the last look at the folder: another look tells what is left.
+  #attempt(published: Published, locate: () => Located): Located {
+    try {
+      this.#lookAround(published);
+      return locate();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      if (error.code !== 'ENOENT') return { type: 'failed', error };
+    }
+    try {
+      this.#refresh();
+      return locate();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      return error.code === 'ENOENT' ? OUT_OF_RANGE : { type: 'failed', error };
+    }
+  }
+
+  #remembered(offset: Offset, published: Published): Located | null {
+    const hint = this.#hints.get(offset);
+    if (!hint || hint.segmentBaseOffset > published.segmentBaseOffset) return null;
+    const segment = this.#open(hint.segmentBaseOffset);
+    const endPosition = segment.endPosition(published);
+    return hint.position < endPosition ? found(segment, hint.position, endPosition) : null;
+  }
+
+  #search(offset: Offset, published: Published): Located {
+    for (const baseOffset of this.#basesFrom(offset, published)) {
+      const segment = this.#open(baseOffset);
+      const endPosition = segment.endPosition(published);
+      const walker = segment.walkTo(offset, endPosition);
+      while (walker.next()) {
+        if (walker.lastOffset < offset) continue;
+        return walker.lastOffset < published.highWatermark
+          ? found(segment, walker.batchPosition, endPosition)
+          : END;
+      }
+      if (walker.problem) return corrupt(segment, walker);
+    }
+    return END;
+  }
+
+  #greatestIn(segment: ReadSegment, published: Published): TimeEntry | Located | null {
+    const endPosition = segment.endPosition(published);
+    const { logStartOffset, highWatermark, segmentBaseOffset } = published;
+    const whole = segment.baseOffset >= logStartOffset && segment.baseOffset !== segmentBaseOffset;
+    const indexed = segment.greatestTimestamp();
+    if (whole && indexed && indexed.offset < highWatermark) return indexed;
+    let greatest: TimeEntry | null = null;
+    const walker = segment.walk(0, endPosition);
+    while (walker.next() && walker.lastOffset < highWatermark) {
+      if (walker.lastOffset < logStartOffset || walker.maxTimestampMs <= (greatest?.timestampMs ?? -1))
+        continue;
+      greatest = { timestampMs: walker.maxTimestampMs, offset: toOffset(walker.lastOffset) };
+    }
+    return walker.problem ? corrupt(segment, walker) : greatest;
+  }
+
+  /** Base offsets of the published segments from the one on that holds the offset. */
+  #basesFrom(offset: Offset, { segmentBaseOffset }: Published): Offset[] {
+    let low = 0;
+    let high = this.#bases.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#bases[middle] ?? offset) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return this.#bases.slice(Math.max(low - 1, 0)).filter((base) => base <= segmentBaseOffset);
+  }
+
+  #open(baseOffset: Offset): ReadSegment {
+    const opened = this.#segments.get(baseOffset);
+    if (opened) return opened;
+    const segment = new ReadSegment(this.#disk, this.#directory, baseOffset);
+    this.#segments.set(baseOffset, segment);
+    return segment;
+  }
+
+  /** Looks into the folder again if the log has rolled, or has lost segments. */
+  #lookAround({ segmentBaseOffset, logStartOffset }: Published): void {
+    const lost =
+      logStartOffset > this.#logStartOffset && (this.#bases[1] ?? segmentBaseOffset) <= logStartOffset;
+    if (this.#bases.length === 0 || lost || !this.#knows(segmentBaseOffset)) this.#refresh();
+    this.#logStartOffset = logStartOffset;
+  }
+
+  #knows(baseOffset: Offset): boolean {
+    return this.#bases.at(-1) === baseOffset || this.#bases.includes(baseOffset);
+  }
+
+  #refresh(): void {
+    this.#bases = this.#disk.list(this.#directory).flatMap((name) => {
+      const parsed = parseSegmentFileName(name);
+      return parsed?.suffix === 'log' ? [parsed.baseOffset] : [];
+    });
+    const present = new Set(this.#bases);
+    const gone = [...this.#segments.values()].filter(({ baseOffset }) => !present.has(baseOffset));
+    if (gone.length === 0) return;
+    this.#closeRetired();
+    for (const segment of gone) {
+      this.#segments.delete(segment.baseOffset);
+      this.#retired.push(...segment.files());
+    }
+    for (const [offset, { segmentBaseOffset }] of this.#hints) {
+      if (!present.has(segmentBaseOffset)) this.#hints.delete(offset);
+    }
+  }
+
+  #closeRetired(): void {
+    for (const file of this.#retired.splice(0)) this.#disk.close(file);
+  }
+}
+
+function found(segment: ReadSegment, position: number, endPosition: number): Found {
+  return { type: 'found', file: segment.file, segmentBaseOffset: segment.baseOffset, position, endPosition };
+}
+
+function corrupt(segment: ReadSegment, { position, problem }: BatchWalker): Located {
+  return { type: 'corrupt', path: segment.file.path, position, reason: problem ?? 'no batch' };
+}
