@@ -78,7 +78,7 @@ export const BROKER_PROPERTIES = {
     type: 'int',
     default: '10000',
     min: 1,
-    doc: 'How many connections all doors together hold at a time; further ones are closed at once. Kafka has no limit unless told.',
+    doc: 'How many connections the doors for clients hold at a time, each; further ones are closed at once. Kafka has no limit unless told.',
     source: 'Kafka, Broker Configs; the default is ours',
   }),
   connectionsMaxIdleMs: property({
@@ -116,7 +116,7 @@ export const BROKER_PROPERTIES = {
     default: '30000',
     min: 100,
     unit: 'milliseconds',
-    doc: 'A connection that has sent a part of a request must send more of it within this time, else it is closed.',
+    doc: 'A request must arrive whole within this time from its first byte on, else its connection is closed.',
     source: 'Odradek',
   }),
   workers: property({

@@ -137,6 +137,8 @@ export const TOPIC_PROPERTIES = {
     type: 'int',
     default: '1',
     min: 1,
+    max: 1,
+    reason: 'There is no replication yet.',
     doc: 'How many replicas must be in sync for a produce request with acks=all to be accepted.',
     source: 'Kafka, Topic Configs',
   }),

@@ -15,8 +15,9 @@ export interface NodeDiskOptions {
 
 const OPEN_FILES_MAX = 512;
 /**
- * ext4 gives large folios to large writes, and those come from memory that nobody touched yet, which a virtual machine pays
- * for dearly; calls of 64 KiB find recycled pages and cost no more than larger ones (docs/benchmarks has the figures).
+ * Large writes get large folios from ext4, out of memory that a virtual machine may not have touched yet, which is dear.
+ * On Linux 6.18 a GB written to a new file cost .24–.27 CPU seconds in calls of 64 KiB, .38–.72 in 16 KiB, and anything
+ * from .23 to 2.1 in 1 MiB.
  */
 const WRITE_PIECE_BYTES = 64 * 1024;
 /** Linux's IOV_MAX, how many buffers one writev takes; no platform of Node has a smaller one. */

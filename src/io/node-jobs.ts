@@ -22,6 +22,8 @@ export interface JobRequest {
   readonly input: unknown;
 }
 
+type Pool = Piscina<JobRequest, JobOutcome>;
+
 const THREADS = 1;
 const JOBS_MAX = 1024;
 const IDLE_MS = 5000;
@@ -33,7 +35,9 @@ export class NodeJobs implements Jobs {
   readonly #jobsMax: number;
   readonly #idleMs: number;
   readonly #entry: URL | undefined;
-  #pool: Promise<Piscina<JobRequest, JobOutcome>> | null = null;
+  #pool: Promise<Pool> | null = null;
+  /** Why threads could not start the last time. */
+  #failure: Error | null = null;
   #jobs = 0;
   #closed = false;
 
@@ -70,7 +74,9 @@ export class NodeJobs implements Jobs {
   /** Stops the threads; jobs that are not done get an error. */
   async close(): Promise<void> {
     this.#closed = true;
-    await (await this.#pool)?.destroy();
+    // A pool that could not start has nothing to stop; its jobs got their errors.
+    const pool = await this.#pool?.catch(() => null);
+    await pool?.destroy();
   }
 
   async #outcome(request: JobRequest): Promise<JobOutcome> {
@@ -79,15 +85,16 @@ export class NodeJobs implements Jobs {
       return await (await this.#pool).run(request);
     } catch (error) {
       // The thread died, or could not start.
-      const reason = error instanceof Error ? error : new Error(String(error));
+      const reason = this.#failure ?? (error instanceof Error ? error : new Error(String(error)));
       return { type: 'failed', message: `${request.name} failed: ${reason.message}`, stack: reason.stack };
     }
   }
 
-  async #start(): Promise<Piscina<JobRequest, JobOutcome>> {
+  async #start(): Promise<Pool> {
     const entry = this.#entry ?? workerEntry('jobs');
     const { Piscina } = await import('piscina');
-    return new Piscina<JobRequest, JobOutcome>({
+    this.#failure = null;
+    const pool = new Piscina<JobRequest, JobOutcome>({
       filename: entry.href,
       minThreads: 0,
       maxThreads: this.#threads,
@@ -96,5 +103,12 @@ export class NodeJobs implements Jobs {
       // A thread that blocks in Atomics.wait between jobs would hold back what its disk completes later.
       atomics: 'disabled',
     });
+    // A thread that dies before it has a job, which then would wait for ever. The next job starts a new pool.
+    pool.on('error', (error: Error) => {
+      this.#failure = error;
+      this.#pool = null;
+      void pool.destroy();
+    });
+    return pool;
   }
 }

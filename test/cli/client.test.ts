@@ -74,7 +74,7 @@ describe('The client commands', () => {
       [['topic', 'describe', 'missing'], 'UNKNOWN_TOPIC_OR_PARTITION'],
       [['topic', 'delete', 'missing'], 'UNKNOWN_TOPIC_OR_PARTITION'],
       [['consume', 'missing'], 'UNKNOWN_TOPIC_OR_PARTITION'],
-      [['consume', 'refused', '--from', '7'], 'OFFSET_OUT_OF_RANGE'],
+      [['consume', 'refused', '--from', '7', '--follow'], 'OFFSET_OUT_OF_RANGE'],
       [['produce', 'refused', '--partition', '7'], 'has no partition 7'],
       [['produce', 'refused', join(folder, 'missing')], 'There is no such file'],
     ];

@@ -25,7 +25,9 @@ function open(address: string, options: { connectTimeoutMs?: number; signal?: Ab
 
 /** A server that is no broker. */
 async function rawServer(accept: (socket: Socket) => void) {
+  const sockets: Socket[] = [];
   const server = createServer((socket) => {
+    sockets.push(socket);
     socket.on('error', () => socket.destroy());
     accept(socket);
   });
@@ -36,6 +38,7 @@ async function rawServer(accept: (socket: Socket) => void) {
     address: `127.0.0.1:${port}`,
     [Symbol.asyncDispose]: async () => {
       server.close();
+      for (const socket of sockets) socket.destroy();
       await once(server, 'close');
     },
   };
@@ -81,41 +84,37 @@ describe('Connection.open', () => {
   });
 
   it('gives up at a server that says nothing', async () => {
-    const sockets: Socket[] = [];
-    await using server = await rawServer((socket) => sockets.push(socket));
+    await using server = await rawServer(() => {});
     await expect(open(server.address, { connectTimeoutMs: 20 })).rejects.toMatchObject({
       code: 'ODR_TIMEOUT',
       retriable: true,
       message: expect.stringContaining('within 20 ms'),
     });
-    for (const socket of sockets) socket.destroy();
   });
 
   it('is ended by its signal', async () => {
     const abort = new AbortController();
-    const sockets: Socket[] = [];
-    await using server = await rawServer((socket) => {
-      sockets.push(socket);
-      abort.abort();
-    });
+    await using server = await rawServer(() => abort.abort());
     await expect(open(server.address, { signal: abort.signal })).rejects.toMatchObject({
       code: 'ODR_CLOSED',
     });
-    for (const socket of sockets) socket.destroy();
   });
 
   it.each([
-    ['refuses', 'ODR_BROKER', (): ResponseBody => ({ ...hello, type: 'ping' })],
-    ['chooses a version that is not spoken', 'ODR_PROTOCOL', (): ResponseBody => ({ ...hello, version: 2 })],
-    ['allows no requests', 'ODR_PROTOCOL', (): ResponseBody => ({ ...hello, requestsMax: 0 })],
-  ])('fails if the broker %s', async (_, code, answer) => {
+    ['chooses a version that is not spoken', { ...hello, version: 2 }],
+    ['allows no requests', { ...hello, requestsMax: 0 }],
+    ['allows no frames', { ...hello, frameBytesMax: 0 }],
+    ['answers something else', pong],
+  ])('fails if the broker %s', async (_, answer) => {
+    await using broker = await ScriptedBroker.start({ hello: (request) => request.answer(answer) });
+    await expect(open(broker.address)).rejects.toMatchObject({ code: 'ODR_PROTOCOL' });
+  });
+
+  it('fails with the error of a broker that refuses', async () => {
     await using broker = await ScriptedBroker.start({
-      hello: (request) => {
-        if (code === 'ODR_BROKER') request.refuse({ error: 'UNSUPPORTED_VERSION' });
-        else request.answer(answer());
-      },
+      hello: ({ refuse }) => refuse({ error: 'UNSUPPORTED_VERSION' }),
     });
-    await expect(open(broker.address)).rejects.toMatchObject({ code });
+    await expect(open(broker.address)).rejects.toMatchObject({ errorName: 'UNSUPPORTED_VERSION' });
   });
 });
 
@@ -234,7 +233,7 @@ describe('Connection', () => {
 
   it('has no more requests unanswered than the broker allows', async () => {
     await using broker = await ScriptedBroker.start({
-      hello: ({ answer }) => answer({ ...hello, type: 'hello', requestsMax: 2 }),
+      hello: ({ answer }) => answer({ ...hello, requestsMax: 2 }),
     });
     const connection = await open(broker.address);
     const requests = Array.from({ length: 5 }, () => connection.request({ type: 'ping' }));
@@ -249,7 +248,7 @@ describe('Connection', () => {
 
   it('gives up a request that waits for its turn without harm to the others', async () => {
     await using broker = await ScriptedBroker.start({
-      hello: ({ answer }) => answer({ ...hello, type: 'hello', requestsMax: 1 }),
+      hello: ({ answer }) => answer({ ...hello, requestsMax: 1 }),
     });
     const connection = await open(broker.address);
     const first = connection.request({ type: 'ping' });
@@ -288,7 +287,7 @@ describe('Connection', () => {
 
   it('refuses a request that the broker would not take', async () => {
     await using broker = await ScriptedBroker.start({
-      hello: ({ answer }) => answer({ ...hello, type: 'hello', frameBytesMax: 1024 }),
+      hello: ({ answer }) => answer({ ...hello, frameBytesMax: 1024 }),
     });
     const connection = await open(broker.address);
     const request = connection.request({ type: 'ping' }, { payload: [Buffer.alloc(1024)] });

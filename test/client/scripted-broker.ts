@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Failure } from '../../src/base/errors.js';
 import { FrameReader } from '../../src/client/frame-reader.js';
 import { encodeFrame, splitFrame } from '../../src/protocol/native/frame.js';
-import type { RequestBody, ResponseBody } from '../../src/protocol/native/messages.js';
+import type { HelloResponse, RequestBody, ResponseBody } from '../../src/protocol/native/messages.js';
 import { decodeRequestHeader } from '../../src/protocol/native/request-header.js';
 import { encodeResponseHeader } from '../../src/protocol/native/response-header.js';
 
@@ -93,7 +93,7 @@ export class ScriptedBroker implements AsyncDisposable {
     const { header, payload } = splitFrame(frame, 2 ** 20);
     const { correlationId, timeoutMs, body } = decodeRequestHeader(header);
     if (!body) throw new Error('a request without a body');
-    const send = (error: Failure | null, answer: ResponseBody | null, bytes = Buffer.alloc(0)) => {
+    const send = (error: Failure | null, answer: ResponseBody | null, bytes: Buffer = Buffer.alloc(0)) => {
       const pieces = encodeFrame(encodeResponseHeader({ correlationId, error, body: answer }), [bytes]);
       socket.write(Buffer.concat(pieces));
     };
@@ -115,7 +115,7 @@ export class ScriptedBroker implements AsyncDisposable {
   }
 }
 
-export const hello: ResponseBody = {
+export const hello: HelloResponse = {
   type: 'hello',
   version: 1,
   clusterId: 'c',

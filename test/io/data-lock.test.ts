@@ -135,7 +135,7 @@ describe('acquireDirectoryLock', () => {
       '--kill-child',
     );
     expect(said).toBe('held');
-    await expect(acquire(directory, quick)).rejects.toThrow('in use by process 1');
+    await expect(acquire(directory, { touchMs: 5, staleMs: 30_000 })).rejects.toThrow('in use by process 1');
     child.kill('SIGKILL');
     await once(child, 'exit');
     await acquire(directory, quick);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Random, seededRandom } from '../../src/base/random.js';
+import { SimulatedClock } from '../../src/base/simulated-clock.js';
 import type { ConnectionHandler, Listener, Transport } from '../../src/io/network.js';
 import { NodeNetwork, type NodeNetworkOptions } from '../../src/io/node-network.js';
 import { formatAddress, NodeTransport } from '../../src/io/node-transport.js';
@@ -354,21 +355,32 @@ describe.each(['direct', 'data'] as const)('NodeNetwork reading %s', (receive) =
   });
 
   it('answers a request whose sender sends no more, and then ends', async () => {
-    const { client, server } = await pair({ receive, halfOpenMs: 50 });
+    const clock = new SimulatedClock();
+    const { client, server } = await pair({ receive, clock, halfOpenMs: 50 });
     server.onBytes = () => {
       setImmediate(() => setImmediate(() => server.transport.write([Buffer.from('answer')])));
       return true;
     };
     client.end('request');
-    expect((await readAll(client)).toString()).toBe('answer');
+    const [answer] = await once(client, 'data');
+    expect(answer.toString()).toBe('answer');
+    // Time passes only now, once the server knows that no more will come.
+    while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(49);
+    server.transport.write([Buffer.from('another')]);
+    clock.advance(1);
+    expect((await readAll(client)).toString()).toBe('another');
     await server.gone.promise;
     expect(server.bytes.toString()).toBe('request');
   });
 
   it('closes an ended connection whose peer does not end', async () => {
-    const { client, server } = await pair({ receive, lingerMs: 10 });
-    client.on('data', () => {});
+    const clock = new SimulatedClock();
+    const { client, server } = await pair({ receive, clock, lingerMs: 10 });
     server.transport.end();
+    await readAll(client);
+    while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(10);
     await server.gone.promise;
     expect(server.closedCount).toBe(1);
   });

@@ -10,7 +10,7 @@ import { SendWindow } from './send-window.js';
 import { formatBytes } from './table.js';
 
 const READ_BYTES = 256 * 1024;
-/** Input whose records are not acknowledged yet. */
+/** Memory for records that are not acknowledged yet. */
 const WINDOW_BYTES = 32 * 1024 * 1024;
 
 /**
@@ -78,7 +78,7 @@ async function sendAll({ client, topic, options, stream, window, progress }: Run
   process.once('SIGINT', interrupt);
   const send = async (bytes: number, messages: ReturnType<RecordInput['push']>): Promise<void> => {
     await window.room();
-    window.add(bytes, producer.send({ topic, messages }));
+    window.add(bytes, messages.length, producer.send({ topic, messages }));
     if (input.failure !== null) throw input.failure;
   };
   try {

@@ -41,7 +41,10 @@ export class Tally {
   }
 }
 
-/** The sends that are not answered yet, bounded by the bytes of input that they came from. One caller waits at a time. */
+/** What a record costs besides its bytes: its message, its promise and its result. */
+const RECORD_OVERHEAD_BYTES = 256;
+
+/** The sends that are not answered yet, bounded by the memory that they take, about. One caller waits at a time. */
 export class SendWindow {
   readonly tally = new Tally();
   readonly #bytesMax: number;
@@ -61,13 +64,15 @@ export class SendWindow {
     return this.#bytes;
   }
 
-  add(bytes: number, sent: Promise<readonly SendResult[]>): void {
+  /** Records that were sent together, and the bytes of input that they came from. */
+  add(bytes: number, records: number, sent: Promise<readonly SendResult[]>): void {
+    const held = bytes + records * RECORD_OVERHEAD_BYTES;
     this.#bytes += bytes;
     this.#waiting++;
-    this.#waitingBytes += bytes;
+    this.#waitingBytes += held;
     const answered = () => {
       this.#waiting--;
-      this.#waitingBytes -= bytes;
+      this.#waitingBytes -= held;
       this.#wake();
     };
     sent.then(

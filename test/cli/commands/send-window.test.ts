@@ -34,9 +34,9 @@ describe('SendWindow', () => {
   it('has room until so many bytes are unanswered', async () => {
     const window = new SendWindow(10);
     const [first, second] = [answerable(), answerable()];
-    window.add(9, first.sent);
+    window.add(9, 0, first.sent);
     await window.room();
-    window.add(1, second.sent);
+    window.add(1, 0, second.sent);
     const room = window.room();
     expect(await isSettled(room)).toBe(false);
     second.resolve([]);
@@ -44,12 +44,22 @@ describe('SendWindow', () => {
     expect(window.bytes).toBe(10);
   });
 
+  it('counts what a record costs besides its bytes', async () => {
+    const window = new SendWindow(1000);
+    const { sent, resolve } = answerable();
+    window.add(10, 4, sent);
+    const room = window.room();
+    expect(await isSettled(room)).toBe(false);
+    resolve([]);
+    await room;
+  });
+
   it('is drained when all is answered', async () => {
     const window = new SendWindow(10);
     await window.drained();
     const [first, second] = [answerable(), answerable()];
-    window.add(0, first.sent);
-    window.add(0, second.sent);
+    window.add(0, 0, first.sent);
+    window.add(0, 0, second.sent);
     const drained = window.drained();
     second.resolve([]);
     expect(await isSettled(drained)).toBe(false);
@@ -60,8 +70,8 @@ describe('SendWindow', () => {
   it('throws what made a send fail, once the rest is answered', async () => {
     const window = new SendWindow(10);
     const [first, second] = [answerable(), answerable()];
-    window.add(1, first.sent);
-    window.add(1, second.sent);
+    window.add(1, 0, first.sent);
+    window.add(1, 0, second.sent);
     first.reject(new Error('too large'));
     expect(await isSettled(window.drained())).toBe(false);
     second.resolve([result(0, 5)]);
@@ -72,8 +82,8 @@ describe('SendWindow', () => {
 
   it('counts what was acknowledged by partition', async () => {
     const window = new SendWindow(10);
-    window.add(1, Promise.resolve([result(2, 7), result(0, 3), result(2, 8)]));
-    window.add(1, Promise.resolve([result(2, 6)]));
+    window.add(1, 0, Promise.resolve([result(2, 7), result(0, 3), result(2, 8)]));
+    window.add(1, 0, Promise.resolve([result(2, 6)]));
     await window.drained();
     expect(window.tally).toMatchObject({ records: 4 });
     expect(window.tally.partitions).toEqual([

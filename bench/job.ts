@@ -1,0 +1,124 @@
+// What the bench asks of its other processes. A job goes to a process as JSON on the command line; the process prints one JSON
+// object a line: `{"port": …}` if it listens, and `{"result": …}` when it is done.
+
+/** Where the broker, or a pump that answers, listens on 127.0.0.1. */
+type Port = number;
+
+/** Produces the same batch again and again, one connection to each partition of a fresh topic. */
+export interface ProduceJob {
+  readonly type: 'produce';
+  readonly port: Port;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly batchBytes: number;
+  readonly recordBytes: number;
+  readonly batchesPerPartition: number;
+  /** Unanswered requests on one connection. */
+  readonly window: number;
+}
+
+/** Fetches what a {@link ProduceJob} with the same sizes has produced, one connection to each partition. */
+export interface ConsumeJob {
+  readonly type: 'consume';
+  readonly port: Port;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly batchBytes: number;
+  readonly recordBytes: number;
+  readonly batchesPerPartition: number;
+  readonly fetchBytes: number;
+}
+
+/** Requests of one record, each connection with one request in flight. */
+export interface RequestsJob {
+  readonly type: 'requests';
+  readonly port: Port;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly recordBytes: number;
+  readonly connections: number;
+  readonly requests: number;
+  /** The peer is a pump: it says nothing about offsets, and answers in order. */
+  readonly pump: boolean;
+}
+
+/** An open loop: request i is due at start + i / rate, whatever the peer does, and its latency counts from then. */
+export interface PacedJob {
+  readonly type: 'paced';
+  readonly port: Port;
+  readonly topic: string;
+  readonly recordBytes: number;
+  readonly requestsPerSecond: number;
+  readonly seconds: number;
+  readonly pump: boolean;
+}
+
+/** The client library's producer, or its consumer over what that has produced. */
+export interface ClientJob {
+  readonly type: 'client-produce' | 'client-consume';
+  readonly port: Port;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly recordBytes: number;
+  readonly records: number;
+}
+
+/** The peer of a pump: listens, and sends or receives so many bytes on one connection. */
+export interface PeerJob {
+  readonly type: 'send' | 'receive';
+  readonly bytes: number;
+}
+
+export type LoadJob = ProduceJob | ConsumeJob | RequestsJob | PacedJob | ClientJob | PeerJob;
+
+export interface LoadResult {
+  /** Of record batches (of the pump: of its stream) that really arrived. */
+  readonly bytes: number;
+  readonly records: number;
+  /** From the first byte sent to the last answer. */
+  readonly seconds: number;
+  /** CPU of the load generator in that time. */
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  readonly latency?: Latency;
+}
+
+export interface Latency {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Open loop only: how late the generator itself was. Part of the latencies. */
+  readonly lateP50Ms?: number;
+}
+
+/** Receives a stream from the peer into a file, or sends a file to it. */
+export interface StreamPumpJob {
+  readonly type: 'sink' | 'source';
+  readonly port: Port;
+  readonly file: string;
+  readonly bytes: number;
+  /** Bytes of one write (sink) or read (source). */
+  readonly pieceBytes: number;
+}
+
+/** Listens, appends what comes to a file, and answers every `requestBytes` with the same bytes. Ends when stdin does. */
+export interface AnswerPumpJob {
+  readonly type: 'answer';
+  readonly file: string;
+  readonly requestBytes: number;
+  readonly answerBase64: string;
+}
+
+/** Listens and does nothing. Ends when stdin does. */
+export interface IdlePumpJob {
+  readonly type: 'idle';
+}
+
+export type PumpJob = StreamPumpJob | AnswerPumpJob | IdlePumpJob;
+
+export interface PumpResult {
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  readonly peakRssMib: number;
+}

@@ -1,0 +1,53 @@
+// What is measured. One row of numbers per turn: a metric that could not be measured (no /proc, no pump) is absent.
+
+interface Metric {
+  readonly unit: string;
+  readonly better: 'higher' | 'lower' | 'neither';
+}
+
+/** Every metric, in the order of the table. GB is 10^9 bytes, MiB 2^20. */
+export const METRICS = {
+  mibPerSecond: { unit: 'MiB/s', better: 'higher' },
+  recordsPerSecond: { unit: 'records/s', better: 'higher' },
+  requestsPerSecond: { unit: 'requests/s', better: 'higher' },
+  p50Ms: { unit: 'ms p50', better: 'lower' },
+  p99Ms: { unit: 'ms p99', better: 'lower' },
+  lateP50Ms: { unit: 'ms p50 sent late', better: 'neither' },
+  userSecondsPerGb: { unit: 'user CPU s/GB', better: 'lower' },
+  systemSecondsPerGb: { unit: 'sys CPU s/GB', better: 'lower' },
+  userMicrosPerRequest: { unit: 'user CPU µs/request', better: 'lower' },
+  systemMicrosPerRequest: { unit: 'sys CPU µs/request', better: 'lower' },
+  loadMicrosPerRecord: { unit: 'client CPU µs/record', better: 'lower' },
+  loadCores: { unit: 'cores busy with load', better: 'neither' },
+  readyMs: { unit: 'ms to ready', better: 'lower' },
+  helloMs: { unit: 'ms to first answer', better: 'lower' },
+  idleRssMib: { unit: 'MiB RSS idle', better: 'lower' },
+  peakRssMib: { unit: 'MiB RSS peak', better: 'lower' },
+} as const satisfies Readonly<Record<string, Metric>>;
+
+export type MetricName = keyof typeof METRICS;
+export type Metrics = Readonly<Partial<Record<MetricName, number>>>;
+
+export const METRIC_NAMES = Object.keys(METRICS) as readonly MetricName[];
+
+/** CPU of a process, in seconds. */
+export interface CpuSeconds {
+  readonly user: number;
+  readonly system: number;
+}
+
+export function perGb(cpu: CpuSeconds | null, bytes: number): Metrics {
+  if (!cpu) return {};
+  const gb = bytes / 1e9;
+  return { userSecondsPerGb: cpu.user / gb, systemSecondsPerGb: cpu.system / gb };
+}
+
+export function perRequest(cpu: CpuSeconds | null, requests: number): Metrics {
+  if (!cpu) return {};
+  return {
+    userMicrosPerRequest: (cpu.user / requests) * 1e6,
+    systemMicrosPerRequest: (cpu.system / requests) * 1e6,
+  };
+}
+
+export const MIB = 2 ** 20;

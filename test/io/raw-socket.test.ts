@@ -1,0 +1,31 @@
+import { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { SimulatedClock } from '../../src/base/simulated-clock.js';
+import { NodeTransport } from '../../src/io/node-transport.js';
+import { takeOver } from '../../src/io/raw-socket.js';
+
+describe('takeOver', () => {
+  const read = { buffer: () => Buffer.alloc(1), received: () => true };
+
+  it('leaves a socket alone that is not of the expected shape', () => {
+    for (const handle of [null, undefined, 5, {}, { readStart() {}, readStop() {} }]) {
+      const socket = new Socket();
+      Reflect.set(socket, '_handle', handle);
+      expect(takeOver(socket, read)).toBe(null);
+      expect(Reflect.get(socket, '_handle')).toBe(handle);
+      expect(socket.destroyed).toBe(false);
+    }
+  });
+
+  it('leads to data events then', () => {
+    const clock = new SimulatedClock();
+    const transport = new NodeTransport(new Socket(), {
+      clock,
+      receive: 'direct',
+      halfOpenMs: 1,
+      lingerMs: 1,
+    });
+    expect(transport.direct).toBe(false);
+    expect(transport.remoteAddress).toBe('unknown:0');
+  });
+});

@@ -1,0 +1,287 @@
+import { describe, expect, it } from 'vitest';
+import { type Offset, toOffset } from '../../src/base/ids.js';
+import type { Log } from '../../src/log/log.js';
+import { type Located, LogReader, type Published } from '../../src/log/log-reader.js';
+import { readBaseOffset } from '../../src/record/batch-header.js';
+import {
+  type BatchSpec,
+  batch,
+  batches,
+  CONFIG,
+  DIRECTORY,
+  from,
+  LogMachine,
+  publish,
+} from './log-fixture.js';
+
+const config = { ...CONFIG, segmentBytes: 1000, retentionMs: 1000 };
+
+function setUp(specs: readonly BatchSpec[]): { machine: LogMachine; log: Log; reader: LogReader } {
+  const machine = new LogMachine();
+  const log = machine.open({ config });
+  log.append(specs.map(batch));
+  return { machine, log, reader: new LogReader({ directory: DIRECTORY, disk: machine.disk }) };
+}
+
+/** The base offset of the batch that was found, or how it was not. */
+function baseOffsetAt(machine: LogMachine, located: Located): number | string {
+  if (located.type !== 'found') return located.type;
+  const header = Buffer.alloc(61);
+  machine.disk.read(located.file, located.position, header);
+  return readBaseOffset(header, 0);
+}
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+describe('LogReader', () => {
+  describe('locate', () => {
+    it('finds the batch that holds each offset, also while indexes lag behind', () => {
+      const { machine, log, reader } = setUp(range(60).map((i) => ({ baseOffset: i * 3, count: 3 })));
+      for (const when of ['lagging', 'flushed']) {
+        for (const offset of range(180)) {
+          const located = reader.locate(toOffset(offset), publish(log));
+          expect(baseOffsetAt(machine, located), `${when} ${offset}`).toBe(Math.floor(offset / 3) * 3);
+        }
+        machine.wait((done) => log.flush(done));
+      }
+    });
+
+    it('gives the end of the active segment as published, of others as on the disk', () => {
+      const { log, reader } = setUp(range(20).map((baseOffset) => ({ baseOffset })));
+      const before = publish(log);
+      log.append(batches(20, 2));
+      expect(reader.locate(toOffset(0), before)).toMatchObject({
+        segmentBaseOffset: 0,
+        position: 0,
+        endPosition: 13 * 76,
+      });
+      expect(reader.locate(toOffset(15), before)).toMatchObject({
+        segmentBaseOffset: 13,
+        position: 152,
+        endPosition: 7 * 76,
+      });
+      expect(reader.locate(toOffset(15), publish(log))).toMatchObject({ endPosition: 9 * 76 });
+    });
+
+    it('answers end from the high watermark to the log end, and out of range elsewhere', () => {
+      const { log, reader } = setUp(range(10).map((baseOffset) => ({ baseOffset })));
+      log.advanceLogStartOffset(toOffset(2));
+      const published = publish(log, toOffset(8));
+      const type = (offset: number) => reader.locate(toOffset(offset), published).type;
+      expect([1, 2, 7, 8, 10, 11].map(type)).toEqual([
+        'out-of-range',
+        'found',
+        'found',
+        'end',
+        'end',
+        'out-of-range',
+      ]);
+    });
+
+    it('learns of segments that were rolled', () => {
+      const { machine, log, reader } = setUp([{ baseOffset: 0 }]);
+      expect(reader.locate(toOffset(0), publish(log)).type).toBe('found');
+      log.append(batches(1, 60));
+      expect(baseOffsetAt(machine, reader.locate(toOffset(60), publish(log)))).toBe(60);
+      expect(baseOffsetAt(machine, reader.locate(toOffset(30), publish(log)))).toBe(30);
+    });
+
+    it('needs one lookup less where it remembers', () => {
+      const { machine, log, reader } = setUp(range(20).map((baseOffset) => ({ baseOffset })));
+      reader.locate(toOffset(15), publish(log));
+      reader.remember(toOffset(16), toOffset(13), 3 * 76);
+      const before = machine.disk.operations;
+      expect(reader.locate(toOffset(16), publish(log))).toMatchObject({ position: 3 * 76 });
+      expect(machine.disk.operations).toBe(before);
+    });
+
+    it('goes on in the next segment where a remembered one ended', () => {
+      const { machine, log, reader } = setUp(range(20).map((baseOffset) => ({ baseOffset })));
+      reader.remember(toOffset(13), toOffset(0), 13 * 76);
+      expect(reader.locate(toOffset(13), publish(log))).toMatchObject({ segmentBaseOffset: 13, position: 0 });
+      expect(baseOffsetAt(machine, reader.locate(toOffset(13), publish(log)))).toBe(13);
+    });
+
+    it('remembers a bounded number of offsets', () => {
+      const { machine, log, reader } = setUp(range(20).map((baseOffset) => ({ baseOffset })));
+      reader.remember(toOffset(5), toOffset(0), 0);
+      for (const offset of range(256)) reader.remember(toOffset(1000 + offset), toOffset(0), 0);
+      expect(baseOffsetAt(machine, reader.locate(toOffset(5), publish(log)))).toBe(5);
+    });
+
+    it('goes to the next segment where compaction left nothing behind the offset', () => {
+      const { machine, log, reader } = setUp(range(30).map((baseOffset) => ({ baseOffset })));
+      const handle = machine.disk.open(`${DIRECTORY}/00000000000000000000.log`, 'write');
+      machine.disk.truncate(handle, 4 * 76);
+      expect(baseOffsetAt(machine, reader.locate(toOffset(3), publish(log)))).toBe(3);
+      expect(baseOffsetAt(machine, reader.locate(toOffset(4), publish(log)))).toBe(13);
+    });
+
+    it('never follows an index entry that points at no such batch', () => {
+      const { machine, log, reader } = setUp(range(30).map((baseOffset) => ({ baseOffset })));
+      machine.wait((done) => log.flush(done));
+      const handle = machine.disk.open(`${DIRECTORY}/00000000000000000000.index`, 'write');
+      for (const entry of [
+        '0000000200000099',
+        '0000000200000130',
+        '00000002000fffff',
+        'ffffffff00000000',
+        '',
+      ]) {
+        machine.disk.truncate(handle, 0);
+        machine.disk.write(handle, 0, [Buffer.from(entry, 'hex')]);
+        for (const offset of range(13)) {
+          expect(baseOffsetAt(machine, reader.locate(toOffset(offset), publish(log)))).toBe(offset);
+        }
+      }
+    });
+
+    it('says where a segment is corrupt, and finds what lies behind the next index entry', () => {
+      const { machine, log, reader } = setUp(range(30).map((baseOffset) => ({ baseOffset })));
+      machine.wait((done) => log.flush(done));
+      machine.disk.corrupt(`${DIRECTORY}/00000000000000000000.log`, 4 * 76 + 16);
+      expect(reader.locate(toOffset(4), publish(log))).toMatchObject({
+        type: 'corrupt',
+        path: `${DIRECTORY}/00000000000000000000.log`,
+        position: 4 * 76,
+        reason: expect.stringContaining('magic'),
+      });
+      expect(baseOffsetAt(machine, reader.locate(toOffset(12), publish(log)))).toBe(12);
+    });
+
+    it('hands out a disk error as a value', () => {
+      const { machine, log, reader } = setUp([{ baseOffset: 0 }]);
+      machine.disk.failNext({ operation: 'read', path: /\.log$/ });
+      expect(reader.locate(toOffset(0), publish(log))).toMatchObject({
+        type: 'failed',
+        error: { code: 'EIO' },
+      });
+      expect(reader.locate(toOffset(0), publish(log)).type).toBe('found');
+    });
+  });
+
+  describe('while segments are deleted', () => {
+    const specs = range(60).map((baseOffset) => ({ baseOffset, timestampMs: baseOffset * 100 }));
+
+    it('answers out of range once the files are gone, before that is published', () => {
+      const { machine, log, reader } = setUp(specs);
+      const stale = publish(log);
+      expect(reader.locate(toOffset(59), stale).type).toBe('found');
+      log.applyRetention(5000);
+      machine.settle();
+      const { logStartOffset } = log;
+      expect(logStartOffset).toBe(39);
+      for (const offset of range(60)) {
+        const located = reader.locate(toOffset(offset), stale);
+        expect(baseOffsetAt(machine, located), `${offset}`).toBe(Math.max(offset, logStartOffset));
+      }
+      expect(reader.locate(toOffset(0), publish(log)).type).toBe('out-of-range');
+    });
+
+    it('keeps a file readable that it handed out before', () => {
+      const { machine, log, reader } = setUp(specs);
+      const located = reader.locate(toOffset(0), publish(log));
+      log.applyRetention(5000);
+      machine.clock.advance(70_000);
+      expect(reader.locate(toOffset(50), publish(log)).type).toBe('found');
+      expect(baseOffsetAt(machine, located)).toBe(0);
+    });
+
+    it('closes the files of deleted segments when more are deleted', () => {
+      const { machine, log, reader } = setUp(specs);
+      const located = reader.locate(toOffset(0), publish(log));
+      reader.locate(toOffset(30), publish(log));
+      log.applyRetention(2500);
+      machine.settle();
+      reader.locate(toOffset(45), publish(log));
+      log.applyRetention(5000);
+      machine.settle();
+      reader.locate(toOffset(45), publish(log));
+      expect(() => baseOffsetAt(machine, located)).toThrow('used after close');
+    });
+
+    it('answers out of range when the whole folder is gone', () => {
+      const { machine, log, reader } = setUp(specs);
+      const published = publish(log);
+      machine.wait((done) => log.delete(done));
+      expect(reader.locate(toOffset(3), published).type).not.toBe('found');
+    });
+  });
+
+  describe('locateTimestamp', () => {
+    const times = [50, 10, 70, 70, 60, 90, 20, 120, 110, 130];
+    const specs = range(60).map((i) => ({
+      baseOffset: i,
+      timestampMs: Math.floor(i / 10) * 1000 + (times[i % 10] ?? 0),
+    }));
+    const first = (timestampMs: number, start: number, limit: number): number | string =>
+      specs.find(
+        ({ baseOffset, timestampMs: own }) => own >= timestampMs && baseOffset >= start && baseOffset < limit,
+      )?.baseOffset ?? 'end';
+
+    it('finds the first batch that is not older, for every timestamp', () => {
+      const { machine, log, reader } = setUp(specs);
+      const published: Published = { ...publish(log, toOffset(55)), logStartOffset: toOffset(3) };
+      for (let timestampMs = 0; timestampMs < 5200; timestampMs += 5) {
+        const located = reader.locateTimestamp(timestampMs, published);
+        expect(baseOffsetAt(machine, located), `at ${timestampMs}`).toBe(first(timestampMs, 3, 55));
+      }
+    });
+
+    it('does without time indexes', () => {
+      const { machine, log, reader } = setUp(specs);
+      for (const name of machine.names().filter((each) => each.endsWith('timeindex'))) {
+        machine.wait((done) => machine.disk.remove(`${DIRECTORY}/${name}`, done));
+      }
+      for (const timestampMs of [0, 70, 1111, 4120, 5130, 5131]) {
+        const located = reader.locateTimestamp(timestampMs, publish(log));
+        expect(baseOffsetAt(machine, located)).toBe(first(timestampMs, 0, 60));
+      }
+    });
+
+    it('finds nothing in an empty log', () => {
+      const { log, reader } = setUp([]);
+      expect(reader.locateTimestamp(0, publish(log)).type).toBe('end');
+      expect(reader.locateMaxTimestamp(publish(log)).type).toBe('end');
+    });
+  });
+
+  describe('locateMaxTimestamp', () => {
+    const locate = (specs: BatchSpec[], limit?: Offset, start = 0) => {
+      const { machine, log, reader } = setUp(specs);
+      return baseOffsetAt(
+        machine,
+        reader.locateMaxTimestamp({ ...publish(log, limit), logStartOffset: toOffset(start) }),
+      );
+    };
+    const specs = range(60).map((i) => ({
+      baseOffset: i,
+      timestampMs: i === 20 || i === 5 || i === 40 ? 9000 + (i % 3) : i,
+    }));
+
+    it('finds the first batch with the greatest timestamp', () => {
+      // 20 -> 9002, 5 -> 9002, 40 -> 9001
+      expect(locate(specs)).toBe(5);
+    });
+
+    it('looks only at what may be read', () => {
+      expect(locate(specs, undefined, 6)).toBe(20);
+      expect(locate(specs, undefined, 21)).toBe(40);
+      expect(locate(specs, toOffset(5))).toBe(4);
+      expect(locate(specs, toOffset(40), 21)).toBe(39);
+    });
+  });
+
+  it('serves a log that was recovered after it was told to forget', () => {
+    const { machine, log, reader } = setUp(range(30).map((baseOffset) => ({ baseOffset })));
+    reader.locate(toOffset(29), publish(log));
+    reader.close();
+    machine.settle();
+    machine.crash();
+    machine.disk.corrupt(`${DIRECTORY}/00000000000000000013.log`, 5 * 76 + 65);
+    const again = machine.open({ config, recovery: from(0) });
+    reader.forget();
+    expect(baseOffsetAt(machine, reader.locate(toOffset(17), publish(again)))).toBe(17);
+    expect(reader.locate(toOffset(18), publish(again)).type).toBe('end');
+  });
+});
