@@ -63,13 +63,20 @@ export interface ClientJob {
   readonly records: number;
 }
 
-/** The peer of a pump: listens, and sends or receives so many bytes on one connection. */
-export interface PeerJob {
-  readonly type: 'send' | 'receive';
+/** Listens for a pump and sends it so many bytes on one connection. */
+export interface SendJob {
+  readonly type: 'send';
   readonly bytes: number;
 }
 
-export type LoadJob = ProduceJob | ConsumeJob | RequestsJob | PacedJob | ClientJob | PeerJob;
+/** Connects to a pump and receives so many bytes. */
+export interface ReceiveJob {
+  readonly type: 'receive';
+  readonly port: Port;
+  readonly bytes: number;
+}
+
+export type LoadJob = ProduceJob | ConsumeJob | RequestsJob | PacedJob | ClientJob | SendJob | ReceiveJob;
 
 export interface LoadResult {
   /** Of record batches (of the pump: of its stream) that really arrived. */
@@ -80,7 +87,7 @@ export interface LoadResult {
   /** CPU of the load generator in that time. */
   readonly userSeconds: number;
   readonly systemSeconds: number;
-  readonly latency?: Latency;
+  readonly latency?: Latency | undefined;
 }
 
 export interface Latency {
@@ -90,13 +97,21 @@ export interface Latency {
   readonly lateP50Ms?: number;
 }
 
-/** Receives a stream from the peer into a file, or sends a file to it. */
-export interface StreamPumpJob {
-  readonly type: 'sink' | 'source';
+/** Connects to a {@link SendJob} and writes what comes to a file. */
+export interface SinkPumpJob {
+  readonly type: 'sink';
   readonly port: Port;
   readonly file: string;
+  /** Bytes of one write. */
+  readonly pieceBytes: number;
+}
+
+/** Listens for a {@link ReceiveJob} and sends it a file. */
+export interface SourcePumpJob {
+  readonly type: 'source';
+  readonly file: string;
   readonly bytes: number;
-  /** Bytes of one write (sink) or read (source). */
+  /** Bytes of one read. */
   readonly pieceBytes: number;
 }
 
@@ -113,7 +128,12 @@ export interface IdlePumpJob {
   readonly type: 'idle';
 }
 
-export type PumpJob = StreamPumpJob | AnswerPumpJob | IdlePumpJob;
+export type PumpJob = SinkPumpJob | SourcePumpJob | AnswerPumpJob | IdlePumpJob;
+
+/** What a process adds to its result: its CPU from its start to its end, start-up included. */
+export interface WholeProcess {
+  readonly processSeconds: number;
+}
 
 export interface PumpResult {
   readonly bytes: number;

@@ -39,7 +39,8 @@ export function parseMachineStat(text: string, ticksPerSecond: number): MachineT
 }
 
 function toCount(field: string | undefined, text: string): number {
-  if (field === undefined || !/^\d+$/.test(field)) throw new Error(`Not what proc(5) describes: ${text.slice(0, 200)}`);
+  if (field === undefined || !/^\d+$/.test(field))
+    throw new Error(`Not what proc(5) describes: ${text.slice(0, 200)}`);
   return Number(field);
 }
 

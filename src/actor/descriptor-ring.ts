@@ -54,8 +54,9 @@ export class RingProducer {
   readonly #mask: number;
   readonly #capacity: number;
   readonly #doorbell: Doorbell;
-  /** Descriptors claimed so far; equals the shared head after a publish. */
+  /** Descriptors claimed so far, and how many of them are in the shared head. */
   #claimed: number;
+  #published: number;
 
   constructor(ring: RingMemory, doorbell: Doorbell) {
     this.words = ring.words;
@@ -63,6 +64,7 @@ export class RingProducer {
     this.#mask = ring.capacity - 1;
     this.#doorbell = doorbell;
     this.#claimed = Atomics.load(ring.words, HEAD);
+    this.#published = this.#claimed;
   }
 
   /** How many descriptors can be claimed now. */
@@ -80,7 +82,8 @@ export class RingProducer {
 
   /** Shows the consumer all that was claimed and wakes it if it sleeps. Cheap if there is nothing new. */
   publish(): void {
-    if (this.words[HEAD] === this.#claimed) return;
+    if (this.#published === this.#claimed) return;
+    this.#published = this.#claimed;
     Atomics.store(this.words, HEAD, this.#claimed);
     if (Atomics.load(this.words, SLEEPING) === 1 && Atomics.exchange(this.words, SLEEPING, 0) === 1) {
       this.#doorbell.ring();
@@ -119,7 +122,10 @@ export class RingConsumer {
     Atomics.store(this.words, TAIL, this.#released);
   }
 
-  /** Calls `wake` once, in a later turn, as soon as descriptors wait. */
+  /**
+   * Calls `wake` once, in a later turn, as soon as descriptors wait; now and then without any, when the bell that was rung
+   * for earlier ones is heard late.
+   */
   sleep(wake: () => void): void {
     assert(!this.#waiting, 'a ring has one waiter');
     this.#waiting = true;

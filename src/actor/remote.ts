@@ -1,8 +1,9 @@
 // Control calls between threads, by comlink over a MessagePort. This is the edge where promises end: towards the actors there
 // are commands with one reply each, and tells. A call costs 20-30 us, so nothing of the data plane goes this way.
+
+import type { MessagePort, Transferable } from 'node:worker_threads';
 import { expose, releaseProxy, transfer, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import type { MessagePort, Transferable } from 'node:worker_threads';
 import type { Clock } from '../base/clock.js';
 
 /** What one side of a port offers to the other. */
@@ -58,9 +59,10 @@ export class ActorReference<Command, Reply> {
 
   /** A command whose reply nobody needs. */
   tell(command: Command, transferred: Transferable[] = []): void {
+    if (this.#closed !== null) return;
     const call = this.#remote.receive as unknown as (command: Command) => Promise<Reply>;
     const message = transferred.length > 0 ? transfer(command as object, transferred as never[]) : command;
-    if (this.#closed === null) call(message as Command).catch(() => {}); // The other side has died: its end is noticed elsewhere.
+    call(message as Command).catch(() => {}); // The other side has died: its end is noticed elsewhere.
   }
 
   /** The other side is gone: what is unanswered fails now. */

@@ -1,18 +1,25 @@
 // What a partition's owner publishes for readers on other threads: an immutable prefix of the log, described by a few
-// numbers under a sequence lock. One writer, many readers; a read costs tens of nanoseconds and takes no lock. Layout in
-// 32-bit words, two cache lines a view:
+// numbers. One writer, many readers; neither ever waits for the other. The owner writes the copy that nobody reads, then
+// shows it by raising the sequence; an owner that stops halfway, for good or because its core is wanted elsewhere, leaves
+// the copy before it to be read. A read costs tens of nanoseconds. Layout in 32-bit words, two cache lines a view:
 //
-//   0       sequence: odd while the owner writes
-//   1       generation: which opening of the partition wrote it; 0 if none or closed
-//   2       leader epoch
-//   3       spare
-//   4       log start offset      (low word, high word)
-//   6       last stable offset
-//   8       high watermark
-//   10      log end offset
-//   12      base offset of the active segment
-//   14      bytes of the active segment
-//   16      wanted: 1 while a reader waits for the next publication (second cache line; written by both sides)
+//   0       sequence: publications so far, modulo 2^32; its lowest bit tells which copy holds
+//   1       spare
+//   2       copy 0
+//   16      wanted: 1 while a reader waits for the next publication (written by both sides)
+//   17      spare
+//   18      copy 1
+//
+// A copy:
+//
+//   0       generation: which opening of the partition wrote it; 0 if none or closed
+//   1       leader epoch
+//   2       log start offset      (low word, high word)
+//   4       last stable offset
+//   6       high watermark
+//   8       log end offset
+//   10      base offset of the active segment
+//   12      bytes of the active segment
 //
 // All words go through Atomics, which gives them one total order; plain reads could move past the sequence check.
 import { assert } from '../base/assert.js';
@@ -20,19 +27,20 @@ import { type LeaderEpoch, type Offset, toLeaderEpoch, toOffset } from '../base/
 
 const VIEW_WORDS = 32;
 const SEQUENCE = 0;
-const GENERATION = 1;
-const LEADER_EPOCH = 2;
-const LOG_START = 4;
-const LAST_STABLE = 6;
-const HIGH_WATERMARK = 8;
-const LOG_END = 10;
-const SEGMENT_BASE = 12;
-const SEGMENT_BYTES = 14;
 const WANTED = 16;
+const COPY_0 = 2;
+const COPY_1 = 18;
+
+const GENERATION = 0;
+const LEADER_EPOCH = 1;
+const LOG_START = 2;
+const LAST_STABLE = 4;
+const HIGH_WATERMARK = 6;
+const LOG_END = 8;
+const SEGMENT_BASE = 10;
+const SEGMENT_BYTES = 12;
 
 const HIGH = 2 ** 32;
-/** A writer holds the lock for well under a microsecond; more spins than this mean that it died inside. */
-const SPINS_MAX = 10_000;
 
 /** A consistent state of a partition's log. `[logStartOffset, highWatermark)` is what consumers may read. */
 export interface Published {
@@ -59,6 +67,8 @@ function storeWide(words: Int32Array, index: number, value: number): void {
 const loadWide = (words: Int32Array, index: number): number =>
   Atomics.load(words, index + 1) * HIGH + (Atomics.load(words, index) >>> 0);
 
+const copyOf = (base: number, sequence: number): number => base + ((sequence & 1) === 0 ? COPY_0 : COPY_1);
+
 /** The owner's end of one view. */
 export class ViewWriter {
   readonly #words: Int32Array;
@@ -69,31 +79,41 @@ export class ViewWriter {
     this.#base = slot * VIEW_WORDS;
   }
 
-  /** Publishes; true if a reader waits for it (asked once per wish). */
+  /** Publishes; true if a reader waits for it (asked once per wish). `generation` must not be 0. */
   publish(generation: number, state: Published): boolean {
+    assert(generation !== 0, 'generation 0 means that nothing is published');
     assert(state.logStartOffset <= state.highWatermark, 'log start <= high watermark');
     assert(state.lastStableOffset <= state.highWatermark, 'last stable offset <= high watermark');
     assert(state.highWatermark <= state.logEndOffset, 'high watermark <= log end');
     const words = this.#words;
-    const base = this.#base;
-    const sequence = Atomics.load(words, base + SEQUENCE);
-    Atomics.store(words, base + SEQUENCE, sequence | 1);
-    Atomics.store(words, base + GENERATION, generation);
-    Atomics.store(words, base + LEADER_EPOCH, state.leaderEpoch);
-    storeWide(words, base + LOG_START, state.logStartOffset);
-    storeWide(words, base + LAST_STABLE, state.lastStableOffset);
-    storeWide(words, base + HIGH_WATERMARK, state.highWatermark);
-    storeWide(words, base + LOG_END, state.logEndOffset);
-    storeWide(words, base + SEGMENT_BASE, state.segmentBaseOffset);
-    storeWide(words, base + SEGMENT_BYTES, state.segmentBytes);
-    Atomics.store(words, base + SEQUENCE, ((sequence | 1) + 1) | 0);
-    return Atomics.load(words, base + WANTED) === 1 && Atomics.exchange(words, base + WANTED, 0) === 1;
+    const sequence = this.#nextSequence();
+    const copy = copyOf(this.#base, sequence);
+    Atomics.store(words, copy + GENERATION, generation);
+    Atomics.store(words, copy + LEADER_EPOCH, state.leaderEpoch);
+    storeWide(words, copy + LOG_START, state.logStartOffset);
+    storeWide(words, copy + LAST_STABLE, state.lastStableOffset);
+    storeWide(words, copy + HIGH_WATERMARK, state.highWatermark);
+    storeWide(words, copy + LOG_END, state.logEndOffset);
+    storeWide(words, copy + SEGMENT_BASE, state.segmentBaseOffset);
+    storeWide(words, copy + SEGMENT_BYTES, state.segmentBytes);
+    return this.#show(sequence);
   }
 
   /** No reader may use the view any more. True if one waits. */
   retire(): boolean {
-    Atomics.store(this.#words, this.#base + GENERATION, 0);
-    return Atomics.exchange(this.#words, this.#base + WANTED, 0) === 1;
+    const sequence = this.#nextSequence();
+    Atomics.store(this.#words, copyOf(this.#base, sequence) + GENERATION, 0);
+    return this.#show(sequence);
+  }
+
+  #nextSequence(): number {
+    return (Atomics.load(this.#words, this.#base + SEQUENCE) + 1) | 0;
+  }
+
+  #show(sequence: number): boolean {
+    const wanted = this.#base + WANTED;
+    Atomics.store(this.#words, this.#base + SEQUENCE, sequence);
+    return Atomics.load(this.#words, wanted) === 1 && Atomics.exchange(this.#words, wanted, 0) === 1;
   }
 }
 
@@ -110,22 +130,23 @@ export class ViewReader {
     this.#generation = generation;
   }
 
-  /** The current state, or null if this generation is over (or its owner died while it wrote). */
+  /** The current state, or null if this generation is over. */
   read(): Published | null {
     const words = this.#words;
     const base = this.#base;
-    for (let spin = 0; spin < SPINS_MAX; spin++) {
-      const before = Atomics.load(words, base + SEQUENCE);
-      if ((before & 1) === 1) continue;
-      const generation = Atomics.load(words, base + GENERATION);
-      const leaderEpoch = Atomics.load(words, base + LEADER_EPOCH);
-      const logStartOffset = loadWide(words, base + LOG_START);
-      const lastStableOffset = loadWide(words, base + LAST_STABLE);
-      const highWatermark = loadWide(words, base + HIGH_WATERMARK);
-      const logEndOffset = loadWide(words, base + LOG_END);
-      const segmentBaseOffset = loadWide(words, base + SEGMENT_BASE);
-      const segmentBytes = loadWide(words, base + SEGMENT_BYTES);
-      if (Atomics.load(words, base + SEQUENCE) !== before) continue;
+    // Another round means that the owner has published meanwhile, which takes it longer than a round takes here.
+    for (;;) {
+      const sequence = Atomics.load(words, base + SEQUENCE);
+      const copy = copyOf(base, sequence);
+      const generation = Atomics.load(words, copy + GENERATION);
+      const leaderEpoch = Atomics.load(words, copy + LEADER_EPOCH);
+      const logStartOffset = loadWide(words, copy + LOG_START);
+      const lastStableOffset = loadWide(words, copy + LAST_STABLE);
+      const highWatermark = loadWide(words, copy + HIGH_WATERMARK);
+      const logEndOffset = loadWide(words, copy + LOG_END);
+      const segmentBaseOffset = loadWide(words, copy + SEGMENT_BASE);
+      const segmentBytes = loadWide(words, copy + SEGMENT_BYTES);
+      if (Atomics.load(words, base + SEQUENCE) !== sequence) continue;
       if (generation !== this.#generation) return null;
       return {
         leaderEpoch: toLeaderEpoch(leaderEpoch),
@@ -137,7 +158,6 @@ export class ViewReader {
         segmentBytes,
       };
     }
-    return null;
   }
 
   /** Asks the owner to tell of its next publication. The caller must read once more after this: it may have come already. */

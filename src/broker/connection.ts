@@ -1,9 +1,10 @@
 // One client connection, whichever protocol it speaks: frames in, answers out, and the bounds on both. A connection takes no
 // further frame while it has too many requests unanswered or too many bytes that its peer does not read.
+import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import type { ConnectionHandler, Transport } from '../io/network.js';
 import type { WriteBuffer } from '../partition/write-buffer.js';
-import { type Frame, FrameReceiver } from './frame-receiver.js';
+import { type Frame, FrameReceiver, type ReceiveSizes } from './frame-receiver.js';
 
 /** A protocol front end: turns the frames of one connection into requests and results into answers. */
 export interface Door {
@@ -19,6 +20,7 @@ export interface ConnectionOptions {
   readonly transport: Transport;
   readonly writeBuffer: WriteBuffer;
   readonly sharedBuffer: Buffer;
+  readonly receiveSizes?: ReceiveSizes;
   readonly frameBytesMax: number;
   /** Unanswered requests at most. */
   readonly requestsMax: number;
@@ -57,6 +59,10 @@ export class Connection implements ConnectionHandler {
   #reading = false;
   #lastActivityMs: number;
   #outputSeen = { pendingBytes: 0, sinceMs: 0 };
+  readonly #onFree = (): boolean => {
+    this.retry();
+    return !this.#stalled;
+  };
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -70,6 +76,7 @@ export class Connection implements ConnectionHandler {
       take: (frame) => this.#take(frame),
       invalid: (reason) => this.fail(reason),
       resume: () => this.#transport.resume(),
+      ...(options.receiveSizes && { sizes: options.receiveSizes }),
     });
     this.#door = options.door(this);
   }
@@ -85,10 +92,6 @@ export class Connection implements ConnectionHandler {
   /** The largest frame that this connection may send. */
   get frameBytesMax(): number {
     return this.#options.frameBytesMax;
-  }
-
-  get gone(): boolean {
-    return this.#closed;
   }
 
   /** Whether the peer reads what it gets. */
@@ -114,6 +117,7 @@ export class Connection implements ConnectionHandler {
   closed(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#options.writeBuffer.forget(this.#onFree);
     this.#receiver.close();
     for (const { done } of this.#outputs.splice(0)) done?.();
     this.#door.closed();
@@ -128,7 +132,9 @@ export class Connection implements ConnectionHandler {
 
   /** A request is over; its answer may follow. */
   finish(): void {
+    assert(this.#unanswered > 0, 'a request that is over was begun');
     this.#unanswered--;
+    this.#lastActivityMs = this.#options.clock.monotonicMs();
     this.#retryLater();
   }
 
@@ -148,7 +154,13 @@ export class Connection implements ConnectionHandler {
     if (!this.#stalled) return;
     this.#stalled = false;
     this.#receiver.retry();
+    if (!this.#stalled) this.#options.writeBuffer.forget(this.#onFree);
     this.#options.delivered();
+  }
+
+  /** Has {@link retry} called when the write buffer may have room for so many bytes. */
+  retryWhenFree(byteCount: number): void {
+    this.#options.writeBuffer.whenFree(byteCount, this.#onFree);
   }
 
   /** Whether a frame waits for {@link retry}. */
@@ -161,8 +173,11 @@ export class Connection implements ConnectionHandler {
    * the connection's end they run at once.
    */
   readInTurn(read: (over: () => void) => void): void {
-    this.#reads.push(read);
-    this.#nextRead();
+    if (this.#closed) read(() => {});
+    else {
+      this.#reads.push(read);
+      this.#nextRead();
+    }
   }
 
   /** Takes no more frames and ends all waits; what was taken is answered. */
@@ -207,7 +222,10 @@ export class Connection implements ConnectionHandler {
   overdue(bounds: {
     frameTimeoutMs: number;
     idleTimeoutMs: number;
-    /** How long a peer may leave answers unread, and a frame without progress: short while others wait for memory. */
+    /**
+     * How long a peer may leave answers unread while it holds memory for them, and how long it may hold memory for frames
+     * without reading answers or going on with a frame: short while others wait for such memory.
+     */
     stallTimeoutMs: number;
     receiveStallTimeoutMs: number;
   }): string | null {
@@ -222,8 +240,10 @@ export class Connection implements ConnectionHandler {
     const { pendingBytes } = this.#transport;
     if (pendingBytes === 0 || pendingBytes !== this.#outputSeen.pendingBytes) {
       this.#outputSeen = { pendingBytes, sinceMs: nowMs };
-    } else if (nowMs - this.#outputSeen.sinceMs > bounds.stallTimeoutMs) {
-      return 'answers were left unread while others wait for memory';
+    } else {
+      const unreadMs = nowMs - this.#outputSeen.sinceMs;
+      const holdsInput = this.#receiver.holdsExtent && unreadMs > bounds.receiveStallTimeoutMs;
+      if (holdsInput || unreadMs > bounds.stallTimeoutMs) return 'answers were left unread while others wait for memory';
     }
     const idle = this.#unanswered === 0 && pendingBytes === 0;
     if (idle && nowMs - this.#lastActivityMs > bounds.idleTimeoutMs) return 'idle';

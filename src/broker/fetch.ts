@@ -10,7 +10,7 @@ import type { Clock, Timer } from '../base/clock.js';
 import type { ErrorName } from '../base/errors.js';
 import { toOffset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
-import type { Disk, DiskError } from '../io/disk.js';
+import { type Disk, DiskError } from '../io/disk.js';
 import type { Found } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
@@ -227,6 +227,8 @@ class Reading {
   readonly #partitions: Fetched[] = [];
   readonly #runs: ReadRun[] = [];
   #left: number;
+  /** The size of the first batch that is to be read, once it is known to be more than was asked for. */
+  #firstBatchBytes = 0;
 
   constructor(
     sights: readonly Sight[],
@@ -254,7 +256,7 @@ class Reading {
         this.#add(sight, null);
         continue;
       }
-      const run = this.#ports.readBuffer.acquire(Math.max(1, wanted));
+      const run = this.#ports.readBuffer.acquire(Math.max(1, wanted), this.#firstBatchBytes);
       if (!run) {
         // What was read already goes first; with nothing in hand there is something to wait for.
         if (this.#runs.length > 0) this.#add(sight, null);
@@ -264,7 +266,7 @@ class Reading {
         }
         continue;
       }
-      if (!this.#readInto(sight, found, run, wanted)) return;
+      if (!this.#readInto(sight, found, run, Math.max(wanted, this.#firstBatchBytes))) return;
     }
   }
 
@@ -283,6 +285,7 @@ class Reading {
       try {
         bytes = this.#ports.disk.read(found.file, found.position, into);
       } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
         this.#failed(sight, run, error);
         return true;
       }
@@ -324,6 +327,7 @@ class Reading {
       this.#add(sight, null);
       return true;
     }
+    this.#firstBatchBytes = firstBatchBytes;
     const larger = this.#ports.readBuffer.acquire(firstBatchBytes, firstBatchBytes);
     if (!larger) {
       this.#ports.readBuffer.whenFree(() => this.next());
@@ -332,9 +336,9 @@ class Reading {
     return this.#readInto(sight, found, larger, firstBatchBytes);
   }
 
-  #failed(sight: Sight, run: ReadRun, error: unknown): void {
+  #failed(sight: Sight, run: ReadRun, error: DiskError): void {
     run.release();
-    this.#ports.logger.error('a segment cannot be read', { reason: String(error) });
+    this.#ports.logger.error('a segment cannot be read', { file: error.path, reason: error.message });
     this.#partitions.push({ ...this.#offsets(sight), error: 'KAFKA_STORAGE_ERROR', records: null });
   }
 

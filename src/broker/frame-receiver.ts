@@ -31,18 +31,29 @@ export interface FrameReceiverOptions {
   readonly invalid: (reason: string) => void;
   /** Reading may go on after a pause. */
   readonly resume: () => void;
+  readonly sizes?: ReceiveSizes;
+}
+
+/** Where small becomes large. Simulations have smaller ones, so that little traffic reaches them all. */
+export interface ReceiveSizes {
+  /** Partial frames up to this size wait in private memory. */
+  readonly smallFrameBytes: number;
+  /** Reads of at least this size make a connection a large one. */
+  readonly largeReadBytes: number;
+  /** One read into an extent is bounded, so that what must move when a frame does not fit is bounded too. */
+  readonly extentReadBytes: number;
 }
 
 const LENGTH_BYTES = 4;
-/** Partial frames up to this size wait in private memory. */
-const SMALL_FRAME_BYTES = 16 * 1024;
-/** Reads of at least this size make a connection a large one. */
-const LARGE_READ_BYTES = 32 * 1024;
-/** One read into an extent is bounded, so that what must move when a frame does not fit is bounded too. */
-const EXTENT_READ_BYTES = 256 * 1024;
+const SIZES: ReceiveSizes = {
+  smallFrameBytes: 16 * 1024,
+  largeReadBytes: 32 * 1024,
+  extentReadBytes: 256 * 1024,
+};
 
 export class FrameReceiver {
   readonly #options: FrameReceiverOptions;
+  readonly #sizes: ReceiveSizes;
   #buffer: Buffer;
   #extent: Extent | null = null;
   #filled = 0;
@@ -53,16 +64,21 @@ export class FrameReceiver {
   #partialSinceMs: number | null = null;
   #lastProgressMs = 0;
   readonly #onFree = (): boolean => this.#retryRoom();
+  /** The extent that is waited for; 0 if none is. */
   #wantedBytes = 0;
 
   constructor(options: FrameReceiverOptions) {
     this.#options = options;
+    this.#sizes = options.sizes ?? SIZES;
     this.#buffer = options.sharedBuffer;
   }
 
-  /** When the frame that is here in part began to arrive (monotonic), or null if there is none. */
+  /**
+   * When the frame that is here in part began to arrive (monotonic), or null if there is none. Time that it was kept waiting
+   * here does not count.
+   */
   get partialSinceMs(): number | null {
-    return this.#stalled ? null : this.#partialSinceMs;
+    return this.#stalled || this.#wantedBytes > 0 ? null : this.#partialSinceMs;
   }
 
   get lastProgressMs(): number {
@@ -76,7 +92,7 @@ export class FrameReceiver {
   /** Where the next bytes go. While reading is paused nothing arrives, and the answer does not matter. */
   receiveBuffer(): Buffer {
     if (this.#filled === this.#buffer.length) return this.#options.sharedBuffer;
-    const end = this.#extent ? Math.min(this.#buffer.length, this.#filled + EXTENT_READ_BYTES) : this.#buffer.length;
+    const end = this.#extent ? Math.min(this.#buffer.length, this.#filled + this.#sizes.extentReadBytes) : this.#buffer.length;
     return this.#buffer.subarray(this.#filled, end);
   }
 
@@ -94,6 +110,8 @@ export class FrameReceiver {
   retry(): void {
     if (this.#closed || !this.#stalled) return;
     this.#stalled = false;
+    this.#partialSinceMs = null;
+    this.#lastProgressMs = this.#options.clock.monotonicMs();
     if (this.#takeFrames() && this.#makeRoom(0)) this.#options.resume();
   }
 
@@ -131,7 +149,7 @@ export class FrameReceiver {
   #stall(): void {
     this.#stalled = true;
     const rest = this.#filled - this.#parsed;
-    if (this.#buffer === this.#options.sharedBuffer || (this.#extent && rest <= SMALL_FRAME_BYTES)) {
+    if (this.#buffer === this.#options.sharedBuffer || (this.#extent && rest <= this.#sizes.smallFrameBytes)) {
       this.#moveTo(Buffer.allocUnsafeSlow(rest), null);
     }
   }
@@ -139,7 +157,7 @@ export class FrameReceiver {
   /** Finds the region for the next read; false if there is none now, then `resume` follows. */
   #makeRoom(lastRead: number): boolean {
     const rest = this.#filled - this.#parsed;
-    const large = lastRead >= LARGE_READ_BYTES;
+    const large = lastRead >= this.#sizes.largeReadBytes;
     if (rest === 0) {
       this.#partialSinceMs = null;
       if (this.#extent === null || !large) {
@@ -147,15 +165,15 @@ export class FrameReceiver {
         return true;
       }
       if (this.#extent.users === 1) this.#filled = this.#parsed = 0; // All that was taken from it is written.
-      if (this.#buffer.length - this.#filled >= LARGE_READ_BYTES) return true;
-      return this.#useExtent(LARGE_READ_BYTES, 0);
+      if (this.#buffer.length - this.#filled >= this.#sizes.largeReadBytes) return true;
+      return this.#useExtent(this.#sizes.largeReadBytes, 0);
     }
     const needed = rest >= LENGTH_BYTES ? LENGTH_BYTES + this.#buffer.readUInt32BE(this.#parsed) : LENGTH_BYTES;
     const isPrivate = this.#extent === null && this.#buffer !== this.#options.sharedBuffer;
     if ((this.#extent || isPrivate) && this.#parsed + needed <= this.#buffer.length && this.#filled < this.#buffer.length) {
       return true;
     }
-    if (needed > SMALL_FRAME_BYTES || large) return this.#useExtent(needed, rest);
+    if (needed > this.#sizes.smallFrameBytes || large) return this.#useExtent(needed, rest);
     // Exactly one frame, so that what follows it goes to the shared buffer again.
     this.#moveTo(Buffer.allocUnsafeSlow(Math.max(needed, LENGTH_BYTES)), null);
     return true;
@@ -180,13 +198,12 @@ export class FrameReceiver {
   }
 
   #retryRoom(): boolean {
-    if (this.#closed) return false;
     const extent = this.#options.writeBuffer.acquire(this.#wantedBytes);
-    if (!extent) {
-      this.#options.writeBuffer.whenFree(this.#wantedBytes, this.#onFree);
-      return false;
-    }
+    if (!extent) return false;
     this.#moveTo(extent.bytes, extent);
+    this.#wantedBytes = 0;
+    this.#lastProgressMs = this.#options.clock.monotonicMs();
+    this.#partialSinceMs = this.#lastProgressMs;
     this.#options.resume();
     return true;
   }

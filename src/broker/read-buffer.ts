@@ -21,12 +21,14 @@ export class ReadBuffer {
   readonly #used: Uint8Array;
   #freeChunks: number;
   readonly #waiting: (() => void)[] = [];
+  readonly #chunkBytes: number;
 
-  constructor(byteCount: number) {
-    const chunks = Math.floor(byteCount / CHUNK_BYTES);
+  constructor(byteCount: number, chunkBytes = CHUNK_BYTES) {
+    const chunks = Math.floor(byteCount / chunkBytes);
     assert(chunks > 0, 'the read buffer holds a chunk at least');
+    this.#chunkBytes = chunkBytes;
     // Never zero-filled: pages that no answer used cost nothing.
-    this.#memory = Buffer.allocUnsafeSlow(chunks * CHUNK_BYTES);
+    this.#memory = Buffer.allocUnsafeSlow(chunks * this.#chunkBytes);
     this.#used = new Uint8Array(chunks);
     this.#freeChunks = chunks;
   }
@@ -36,7 +38,7 @@ export class ReadBuffer {
   }
 
   get freeBytes(): number {
-    return this.#freeChunks * CHUNK_BYTES;
+    return this.#freeChunks * this.#chunkBytes;
   }
 
   /** Whether someone waits for memory. */
@@ -47,8 +49,8 @@ export class ReadBuffer {
   /** A run for up to `wantedBytes`, at least `neededBytes`; null if there is none now. */
   acquire(wantedBytes: number, neededBytes = 0): ReadRun | null {
     const share = Math.max(1, Math.floor(this.#freeChunks / FAIR_SHARE));
-    const wanted = Math.min(Math.ceil(wantedBytes / CHUNK_BYTES), share);
-    const needed = Math.max(1, Math.ceil(neededBytes / CHUNK_BYTES));
+    const wanted = Math.min(Math.ceil(wantedBytes / this.#chunkBytes), share);
+    const needed = Math.max(1, Math.ceil(neededBytes / this.#chunkBytes));
     return this.#run(Math.max(wanted, needed)) ?? (needed < wanted ? this.#run(needed) : null);
   }
 
@@ -76,7 +78,7 @@ export class ReadBuffer {
     this.#freeChunks -= chunks;
     let released = false;
     return {
-      bytes: this.#memory.subarray(first * CHUNK_BYTES, (first + chunks) * CHUNK_BYTES),
+      bytes: this.#memory.subarray(first * this.#chunkBytes, (first + chunks) * this.#chunkBytes),
       release: () => {
         assert(!released, 'a run is released once');
         released = true;

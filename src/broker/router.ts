@@ -19,6 +19,7 @@ import type { Extent, WriteBuffer } from '../partition/write-buffer.js';
 import { Connection, type Door } from './connection.js';
 import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
 import { ListOffsets, type ListOffsetsTarget, type ListedOffset } from './list-offsets.js';
+import type { ReceiveSizes } from './frame-receiver.js';
 import type { RouteImage, Supervisor, SupervisorCommand, SupervisorEvent, SupervisorReply, TopicImage } from './messages.js';
 import type { ReadBuffer } from './read-buffer.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
@@ -39,6 +40,9 @@ export interface RouterOptions {
   readonly logger: Logger;
   /** Runs a function at the end of the current turn. */
   readonly defer: (run: () => void) => void;
+  /** Of the buffer that small and idle connections share. */
+  readonly sharedReceiveBytes?: number;
+  readonly receiveSizes?: ReceiveSizes;
 }
 
 /** The rings and views that the router shares with one partition worker. */
@@ -67,12 +71,13 @@ export class Router {
   /** Partitions by worker and slot, to find who waits for news of a slot. */
   readonly #bySlot = new Map<number, Map<number, PartitionEntry>>();
   readonly #waitingForRoom = new Set<Connection>();
-  readonly #sharedReceive = Buffer.allocUnsafeSlow(SHARED_RECEIVE_BYTES);
+  readonly #sharedReceive: Buffer;
   #draining = false;
   #drained: (() => void) | null = null;
 
   constructor(options: RouterOptions) {
     this.options = options;
+    this.#sharedReceive = Buffer.allocUnsafeSlow(options.sharedReceiveBytes ?? SHARED_RECEIVE_BYTES);
     this.#sweepLater();
   }
 
@@ -80,11 +85,12 @@ export class Router {
 
   /** A handler for a new connection that speaks the protocol of `door`. */
   accept(transport: Transport, door: (connection: Connection) => Door): ConnectionHandler {
-    const { writeBuffer, clock, defer, config, logger } = this.options;
+    const { writeBuffer, clock, defer, config, logger, receiveSizes } = this.options;
     const connection = new Connection({
       transport,
       writeBuffer,
       sharedBuffer: this.#sharedReceive,
+      ...(receiveSizes && { receiveSizes }),
       frameBytesMax: Math.min(config.socketRequestMaxBytes, writeBuffer.frameBytesMax),
       requestsMax: config.requestsMax,
       clock,
@@ -376,8 +382,9 @@ export class Router {
     this.#links.delete(index);
     const slots = this.#bySlot.get(index);
     this.#bySlot.delete(index);
-    worker.link.died();
+    // Whoever is woken by the end of its requests must not be led to this worker again.
     for (const entry of slots?.values() ?? []) this.#dropRoute(entry);
+    worker.link.died();
   }
 
   /** Batches whose fate is not known yet. */

@@ -1,6 +1,6 @@
 import type { ViewReader } from '../actor/view.js';
 import type { ErrorName } from '../base/errors.js';
-import type { LeaderEpoch, PartitionIndex, TopicId } from '../base/ids.js';
+import { type LeaderEpoch, type PartitionIndex, type TopicId, toPartitionIndex } from '../base/ids.js';
 import type { TopicConfig } from '../config/topic-config.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { TopicImage } from './messages.js';
@@ -61,7 +61,7 @@ export class TopicEntry {
     this.image = image;
     this.config = config;
     for (let index = this.partitions.length; index < image.partitions.length; index++) {
-      this.partitions.push(new PartitionEntry(this, index as PartitionIndex));
+      this.partitions.push(new PartitionEntry(this, toPartitionIndex(index)));
     }
   }
 }

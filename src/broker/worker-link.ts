@@ -67,7 +67,7 @@ export class WorkerLink {
 
   /** How many batches can be submitted now. */
   get room(): number {
-    return Math.min(this.#freeTokens.length, this.#submissions.free);
+    return this.#dead ? 0 : Math.min(this.#freeTokens.length, this.#submissions.free);
   }
 
   /** Batches whose fate is not known. */

@@ -52,8 +52,8 @@ export interface ClusterMetadata {
 }
 
 /**
- * Topics and the cluster. Every method rejects with an OdradekError: ODR_BROKER if the broker refused, ODR_CONNECTION or
- * ODR_TIMEOUT if it could not be reached, or answered in time.
+ * Topics and the cluster. Every method rejects with an OdradekError: ODR_BROKER if the broker refused, ODR_CONNECTION
+ * or ODR_TIMEOUT if it could not be reached, or answered in time.
  */
 export class Admin {
   readonly #cluster: Cluster;

@@ -6,8 +6,8 @@ export interface BackoffOptions {
 }
 
 /**
- * How long to wait before the next try after `failures` (1, 2, …) of them: doubling from `firstMs` to `maxMs`, and between
- * half of that and all of it, so that clients that failed together do not come back together.
+ * How long to wait before the next try after `failures` (1, 2, …) of them: doubling from `firstMs` to `maxMs`, and
+ * between half of that and all of it, so that clients that failed together do not come back together.
  */
 export function backoffMs(failures: number, { firstMs, maxMs }: BackoffOptions, random: Random): number {
   const ceilingMs = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 30));

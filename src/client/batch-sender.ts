@@ -1,5 +1,5 @@
-// Sends the sealed batches of all partitions to their leaders, and again where that failed: what is ready in one turn for one
-// broker shares requests.
+// Sends the sealed batches of all partitions to their leaders, and again where that failed: what is ready in one turn
+// for one broker shares requests.
 import { brokerError, OdradekError } from '../base/errors.js';
 import {
   type ProducePartitionResult,

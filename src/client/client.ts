@@ -25,8 +25,8 @@ export interface ClientOptions {
 }
 
 /**
- * The way to a cluster: one connection per broker, shared by all producers and consumers that it makes. Connects when it
- * is first needed. Keeps the process alive until it is closed.
+ * The way to a cluster: one connection per broker, shared by all producers and consumers that it makes. Connects when
+ * it is first needed. Keeps the process alive until it is closed.
  *
  * @throws OdradekError ODR_USAGE for an option that is out of range
  * @example

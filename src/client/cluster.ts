@@ -1,4 +1,5 @@
-// The brokers as a client sees them: one connection per broker, who leads which partition, and the way back after a loss.
+// The brokers as a client sees them: one connection per broker, who leads which partition, and the way back after a
+// loss.
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.js';
 import { brokerError, type Failure, OdradekError } from '../base/errors.js';

@@ -1,6 +1,6 @@
 // One TCP connection to a broker: frames out, frames in, and who waits for which answer. It fails as a whole: a lost
-// connection, an answer that makes no sense or a missed deadline ends it, and with it every request that is waiting. Whoever
-// sent those decides whether to try again.
+// connection, an answer that makes no sense or a missed deadline ends it, and with it every request that is waiting.
+// Whoever sent those decides whether to try again.
 import { connect, type Socket } from 'node:net';
 import type { Clock, Timer } from '../base/clock.js';
 import { brokerError, OdradekError } from '../base/errors.js';
@@ -153,8 +153,8 @@ export class Connection {
   /**
    * Sends a request and waits for its answer.
    *
-   * @throws OdradekError ODR_BROKER if the broker refused it; ODR_TIMEOUT or ODR_CONNECTION (retriable): it may have taken
-   *   effect all the same; ODR_CLOSED after {@link close} or an abort; ODR_PROTOCOL; ODR_USAGE if it is too large
+   * @throws OdradekError ODR_BROKER if the broker refused it; ODR_TIMEOUT or ODR_CONNECTION (retriable): it may have
+   *   taken effect all the same; ODR_CLOSED after {@link close} or an abort; ODR_PROTOCOL; ODR_USAGE if it is too large
    */
   request<Body extends AnsweredRequestBody>(
     body: Body,
@@ -215,7 +215,8 @@ export class Connection {
     // Unique as long as fewer than 2^32 requests are unanswered; 0 is for those without an answer.
     this.#lastCorrelationId = (this.#lastCorrelationId % 0xffffffff) + 1;
     const correlationId = this.#lastCorrelationId;
-    // The broker gives up a little earlier, so that its answer, which may say why, arrives in time. A fetch has its own limit.
+    // The broker gives up a little earlier, so that its answer, which may say why, arrives in time. A fetch has its
+    // own limit.
     const brokerTimeoutMs = body.type === 'fetch' ? 0 : Math.ceil(timeoutMs * 0.75);
     const head = this.#encode(correlationId, brokerTimeoutMs, body, payload);
 

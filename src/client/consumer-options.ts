@@ -18,8 +18,8 @@ export interface ConsumerOptions {
   /** `end`: stop at the offsets that were the ends of the partitions at the start. Default: never stop. */
   readonly until?: 'end' | undefined;
   /**
-   * When the position lies outside of what the partition holds, mostly because retention deleted the messages before they were
-   * read: fail (the default), or go on at the start or the end of what is there.
+   * When the position lies outside of what the partition holds, mostly because retention deleted the messages before
+   * they were read: fail (the default), or go on at the start or the end of what is there.
    */
   readonly onOutOfRange?: 'earliest' | 'latest' | 'fail' | undefined;
   /** Bound on what one request fetches of a partition; a larger batch comes whole. Default 1 MiB. */

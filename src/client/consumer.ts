@@ -40,12 +40,14 @@ interface Reading {
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * Reads the messages of a topic, those of each partition in their order. Begins with the first `next` of a loop; leaving the
- * loop closes it. A loop throws OdradekError: ODR_BROKER if the topic is missing or the position out of range, ODR_CORRUPT,
- * ODR_CONNECTION if no broker could be reached at the start; later it waits for them to come back.
+ * Reads the messages of a topic, those of each partition in their order. Begins with the first `next` of a loop;
+ * leaving the loop closes it. A loop throws OdradekError: ODR_BROKER if the topic is missing or the position out of
+ * range, ODR_CORRUPT, ODR_CONNECTION if no broker could be reached at the start; later it waits for them to come
+ * back.
  *
  * @example
- * for await (const { key, value } of client.consumer({ topic: 'orders', from: 'latest' })) console.log(`${key}: ${value}`);
+ * for await (const { key, value } of client.consumer({ topic: 'orders', from: 'latest' })) console.log(`${key}:
+ * ${value}`);
  */
 export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable {
   readonly #cluster: Cluster;
@@ -99,6 +101,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     if (this.#reading?.reader === reader) this.#reading = null;
     reader.jump(offset);
     this.#fetcher.schedule(reader);
+    this.#announce();
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedMessage> {
@@ -122,7 +125,10 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     return iterator;
   }
 
-  /** The messages a batch at a time, which costs less per message than one by one. Leaving the loop closes the consumer. */
+  /**
+   * The messages a batch at a time, which costs less per message than one by one. Leaving the loop closes the
+   * consumer.
+   */
   batches(): AsyncIterableIterator<ReceivedBatch> {
     const iterator: AsyncIterableIterator<ReceivedBatch> = {
       next: () => this.#await(() => this.#nextBatch()),
@@ -260,6 +266,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
         batch.lastOffset + 1
       } leaves the batch out.`;
       // What follows is not delivered: the failure stays until a seek.
+      this.#reading = null;
       reader.jump(position);
       reader.fail(new OdradekError(cause.code, message, { cause }));
       this.#list(reader);
@@ -267,11 +274,12 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     }
   }
 
-  /** The batch is read; a reader that has more goes to the end of the line. */
-  #finish({ reader, batch }: Reading): void {
+  /** The batch is read, unless it failed; a reader that has more goes to the end of the line. */
+  #finish(reading: Reading): void {
+    if (this.#reading !== reading) return;
+    const { reader, batch } = reading;
     this.#reading = null;
     reader.isReading = false;
-    if (reader.failure) return;
     reader.position = Math.max(reader.position, Math.min(batch.lastOffset + 1, reader.endOffset ?? Infinity));
     if (reader.hasMore) this.#list(reader);
   }

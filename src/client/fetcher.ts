@@ -1,5 +1,6 @@
-// Keeps the partitions of a consumer filled: each has at most one fetch under way and two fetches' worth of bytes waiting,
-// so that one is read while the other is fetched. Partitions that want more in one turn share a request per leader.
+// Keeps the partitions of a consumer filled: each has at most one fetch under way and two fetches' worth of bytes
+// waiting, so that one is read while the other is fetched. Partitions that want more in one turn share a request per
+// leader.
 import { brokerError, OdradekError } from '../base/errors.js';
 import {
   type FetchPartitionResult,
@@ -29,7 +30,9 @@ export class Fetcher {
   #topicId: string | null = null;
   #isScheduled = false;
 
-  /** `changed` is called when the reader has something to deliver, be it an error. The signal ends it all. */
+  /**
+   * `changed` is called when the reader has something to deliver, be it an error, or jumped. The signal ends it all.
+   */
   constructor(
     cluster: Cluster,
     options: CheckedConsumerOptions,
@@ -197,8 +200,8 @@ export class Fetcher {
     const range =
       result && result.highWatermark > 0 ? ` [${result.logStartOffset}, ${result.highWatermark})` : '';
     const message =
-      `Offset ${fetchOffset} of ${topic}-${partition} is outside the range${range} that the partition holds: its messages ` +
-      `were deleted before they were read, or the topic was made anew. onOutOfRange says where to go on instead.`;
+      `Offset ${fetchOffset} of ${topic}-${partition} is outside the range${range} that the partition holds: ` +
+      `its messages were deleted before they were read, or the topic was made anew. onOutOfRange says where to go on instead.`;
     this.#end(
       reader,
       new OdradekError('ODR_BROKER', message, { errorName: 'OFFSET_OUT_OF_RANGE', cause: error }),
@@ -217,6 +220,7 @@ export class Fetcher {
     const from = reader.position;
     reader.jump(listed.get(partition)?.offset ?? 0);
     this.#cluster.options.logger.warn('offset out of range', { topic, partition, from, to: reader.position });
+    this.#changed(reader);
     this.schedule(reader);
   }
 

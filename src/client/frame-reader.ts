@@ -1,5 +1,5 @@
-// Cuts the byte stream of a connection into frames. Small frames are delivered out of one scratch buffer; a frame that does
-// not fit gets memory of its own, which the rest of it lands in without a copy.
+// Cuts the byte stream of a connection into frames. Small frames are delivered out of one scratch buffer; a frame
+// that does not fit gets memory of its own, which the rest of it lands in without a copy.
 import { FRAME_LENGTH_BYTES, readFrameBytes } from '../protocol/native/frame.js';
 
 const SCRATCH_BYTES = 64 * 1024;
@@ -27,7 +27,8 @@ export class FrameReader {
   }
 
   /**
-   * So many bytes were written to the start of {@link target}. Frames that they complete are delivered before the return.
+   * So many bytes were written to the start of {@link target}. Frames that they complete are delivered before the
+   * return.
    *
    * @throws OdradekError ODR_PROTOCOL if the stream is not one of frames; the reader is of no use after that
    */

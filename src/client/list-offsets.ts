@@ -17,8 +17,8 @@ export interface ListedOffset {
 }
 
 /**
- * The offsets of these positions, by partition, asked of the partitions' leaders. Leaders that moved are looked for again
- * within the cluster's request timeout.
+ * The offsets of these positions, by partition, asked of the partitions' leaders. Leaders that moved are looked for
+ * again within the cluster's request timeout.
  *
  * @throws OdradekError the last error, if a partition had no answer until then or refused
  */

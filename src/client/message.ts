@@ -1,7 +1,9 @@
 // What goes in and comes out of the client: messages as users write and read them.
 import type { RecordHeader } from '../record/record.js';
 
-/** Bytes, or a string that is sent as UTF-8, or null: no key; as a value, the deletion of its key in compacted topics. */
+/**
+ * Bytes, or a string that is sent as UTF-8, or null: no key; as a value, the deletion of its key in compacted topics.
+ */
 export type MessageBytes = string | Uint8Array | null;
 
 /** Headers as an object, or as pairs where a name repeats. Order is kept. */
@@ -42,8 +44,8 @@ export interface SendResult {
 }
 
 /**
- * A message as it was received. Key, value and header values are views of the fetched bytes, up to `maxBytesPerFetch` of them:
- * copy (`Buffer.from`) a small one that is kept for long.
+ * A message as it was received. Key, value and header values are views of the fetched bytes, up to `maxBytesPerFetch`
+ * of them: copy (`Buffer.from`) a small one that is kept for long.
  */
 export interface ReceivedMessage {
   readonly topic: string;

@@ -5,7 +5,10 @@ import { type Deferred, deferred } from './deferred.js';
 /** Topics in one request. */
 const TOPICS_MAX = 1000;
 
-/** Asks for many topics at once: all that are wanted in one turn share a request, and a topic is asked for once at a time. */
+/**
+ * Asks for many topics at once: all that are wanted in one turn share a request, and a topic is asked for once at a
+ * time.
+ */
 export class MetadataBatcher {
   readonly #fetch: (topics: readonly string[]) => Promise<readonly TopicMetadata[]>;
   readonly #underway = new Map<string, Deferred<TopicMetadata>>();

@@ -1,6 +1,6 @@
 /**
- * Murmur2 with Kafka's seed, as an unsigned 32-bit number. Source: org.apache.kafka.common.utils.Utils.murmur2, after Austin
- * Appleby's MurmurHash2 (public domain). O(n).
+ * Murmur2 with Kafka's seed, as an unsigned 32-bit number. Source: org.apache.kafka.common.utils.Utils.murmur2, after
+ * Austin Appleby's MurmurHash2 (public domain). O(n).
  */
 export function murmur2(bytes: Uint8Array): number {
   const multiplier = 0x5bd1e995;

@@ -1,5 +1,5 @@
-// The batches of one partition on their way to its leader. Batches leave in the order in which they were begun, and a batch
-// that has to be tried again goes before all that follow it.
+// The batches of one partition on their way to its leader. Batches leave in the order in which they were begun, and a
+// batch that has to be tried again goes before all that follow it.
 import { assert } from '../base/assert.js';
 import type { Timer } from '../base/clock.js';
 import type { ProducerBatch } from './producer-batch.js';

@@ -1,5 +1,5 @@
-// One partition as a consumer reads it: what was fetched and not delivered yet, and the two places in it, that of the next
-// fetch and that of the next message.
+// One partition as a consumer reads it: what was fetched and not delivered yet, and the two places in it, that of the
+// next fetch and that of the next message.
 import type { Timer } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
 import { type Batch, BatchReader } from '../record/batch-reader.js';

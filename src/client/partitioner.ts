@@ -18,8 +18,8 @@ export interface PartitionerInput {
 export type Partitioner = (input: PartitionerInput) => number | null;
 
 /**
- * Kafka's default: murmur2 of the key, modulo the number of all partitions; an empty key is a key. Null for no key. Source:
- * org.apache.kafka.clients.producer.internals.BuiltInPartitioner.
+ * Kafka's default: murmur2 of the key, modulo the number of all partitions; an empty key is a key. Null for no key.
+ * Source: org.apache.kafka.clients.producer.internals.BuiltInPartitioner.
  */
 export function defaultPartitioner({ key, partitionCount }: PartitionerInput): number | null {
   return key === null ? null : (murmur2(key) & 0x7fffffff) % partitionCount;

@@ -9,15 +9,18 @@ const BATCH_BYTES_CAP = 16 * 1024 * 1024;
 const TIME_CAP_MS = 2 ** 31 - 1;
 
 export interface ProducerOptions {
-  /** When a message counts as sent: all in-sync replicas have it, the leader has it, or it left this machine. Default `all`. */
+  /**
+   * When a message counts as sent: all in-sync replicas have it, the leader has it, or it left this machine. Default
+   * `all`.
+   */
   readonly acks?: Acks | undefined;
   /** Of batches that get smaller by it. Default `none`. */
   readonly compression?: CodecName | undefined;
   /** How long a message may wait for others to share its batch with. Default 5. 0: for those of the same turn only. */
   readonly lingerMs?: number | undefined;
   /**
-   * A batch this large is sent at once. Default 256 KiB: larger ones cost the broker no less per byte, and a topic takes up to
-   * 1 MiB unless its max.message.bytes says otherwise.
+   * A batch this large is sent at once. Default 256 KiB: larger ones cost the broker no less per byte, and a topic
+   * takes up to 1 MiB unless its max.message.bytes says otherwise.
    */
   readonly batchBytes?: number | undefined;
   /** Bound on messages in memory, about; `send` waits for room. Default 32 MiB. */
@@ -27,12 +30,14 @@ export interface ProducerOptions {
   /** How long a message is tried to be delivered, from the moment it has room. Default 120,000. */
   readonly deliveryTimeoutMs?: number | undefined;
   /**
-   * How often a batch is sent again after an error that may pass, within `deliveryTimeoutMs`. Default: without limit. A retry after
-   * an error that leaves in doubt whether the broker has the batch (a lost connection, a timeout) can append it twice; 0
-   * excludes that, and loses messages instead.
+   * How often a batch is sent again after an error that may pass, within `deliveryTimeoutMs`. Default: without limit.
+   * A retry after an error that leaves in doubt whether the broker has the batch (a lost connection, a timeout) can
+   * append it twice; 0 excludes that, and loses messages instead.
    */
   readonly retries?: number | undefined;
-  /** Batches of one partition under way at a time. Default 1; more keep the order only as long as nothing is retried. */
+  /**
+   * Batches of one partition under way at a time. Default 1; more keep the order only as long as nothing is retried.
+   */
   readonly requestsInFlightMax?: number | undefined;
 }
 

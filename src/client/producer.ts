@@ -51,8 +51,8 @@ export interface CloseOptions {
 }
 
 /**
- * Sends messages. Those of one partition are appended in the order of the calls. Not idempotent: a message can be appended
- * twice if an answer is lost, see `retries` in {@link ProducerOptions}.
+ * Sends messages. Those of one partition are appended in the order of the calls. Not idempotent: a message can be
+ * appended twice if an answer is lost, see `retries` in {@link ProducerOptions}.
  *
  * @example
  * await using producer = client.producer();
@@ -94,8 +94,8 @@ export class Producer implements AsyncDisposable {
    * Sends a message, or several for one topic, whose results come in the same order. Resolves when they count as sent
    * (`acks`). Waits while the buffer is full: await it, or {@link ready}, to go no faster than the brokers.
    *
-   * @throws OdradekError (as a rejection) ODR_BROKER if the broker refused it, ODR_TIMEOUT after `deliveryTimeoutMs`, ODR_USAGE
-   *   for a malformed message, ODR_CLOSED. Of several messages, those that did not fail are sent all the same.
+   * @throws OdradekError (as a rejection) ODR_BROKER if the broker refused it, ODR_TIMEOUT after `deliveryTimeoutMs`,
+   *   ODR_USAGE for a malformed message, ODR_CLOSED. Of several messages, those that did not fail are sent all the same.
    */
   send(message: TopicMessage): Promise<SendResult>;
   send(batch: MessageBatch): Promise<SendResult[]>;

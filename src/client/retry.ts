@@ -8,9 +8,8 @@ const RETRY_BACKOFF = { firstMs: 50, maxMs: 1000 };
 const UNKNOWN_TOPIC_WAIT_MS = 1000;
 
 /**
- * Tries until it works, the error is not one that passes, the time is over or the signal aborted (by default that of the closed
- * cluster): then throws the last error, an OdradekError.
- * `operation` gets the number of tries that failed.
+ * Tries until it works, the error is not one that passes, the time is over or the signal aborted (by default that of
+ * the closed cluster): then throws the last error, an OdradekError. `operation` gets the number of tries that failed.
  */
 export async function retry<Result>(
   cluster: Cluster,

@@ -1,7 +1,7 @@
 // The Disk port on node:fs. Calls of the hot path are synchronous, which is the cheapest way (the worker blocks, as
 // designed); what may take long runs on Node's thread pool.
 import * as fs from 'node:fs';
-import { normalize, sep } from 'node:path';
+import { dirname, normalize, sep } from 'node:path';
 import { assert } from '../base/assert.js';
 import { type Disk, type DiskDone, DiskError, type DiskErrorCode, type DiskFile } from './disk.js';
 import { OpenFile, OpenFiles } from './open-files.js';
@@ -144,7 +144,7 @@ export class NodeDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
-    attempt(path, 'make the folder', () => fs.mkdirSync(path, { recursive: true }));
+    attempt(path, 'make the folder', () => makeFolder(path));
   }
 
   sync(file: DiskFile, done: DiskDone): void {
@@ -234,6 +234,19 @@ function writeWhole(descriptor: number, position: number, bytes: Uint8Array): vo
     const count = fs.writeSync(descriptor, bytes, written, bytes.length - written, position + written);
     assert(count > 0, 'the system wrote nothing and said nothing');
     written += count;
+  }
+}
+
+/** Not mkdir's own `recursive`: in Node 20 that never returns where a parent cannot be made, as below /proc. */
+function makeFolder(path: string): void {
+  if (fs.existsSync(path) && fs.statSync(path).isDirectory()) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  try {
+    fs.mkdirSync(path);
+  } catch (error) {
+    // Another thread may have been faster.
+    if (systemCode(error) !== 'EEXIST' || !fs.statSync(path).isDirectory()) throw error;
   }
 }
 

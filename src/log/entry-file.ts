@@ -60,6 +60,7 @@ export class EntryWriter {
   #writtenEntries: number;
   #bufferedEntries = 0;
   #exists: boolean;
+  #created = false;
   #dirty = false;
 
   /** `entries`: how many (valid) entries the file has; `exists`: whether there is a file. */
@@ -80,6 +81,18 @@ export class EntryWriter {
   /** Whether the file has changed since its last sync. */
   get dirty(): boolean {
     return this.#dirty;
+  }
+
+  /** The file, if there is one, may hold what is not on the disk. */
+  markUnsynced(): void {
+    this.#dirty = this.#exists;
+  }
+
+  /** Whether the file was created since the last call. */
+  takeCreated(): boolean {
+    const created = this.#created;
+    this.#created = false;
+    return created;
   }
 
   /** The buffer for a new entry, which the caller fills in at once from `position` on. May write; throws DiskError. */
@@ -103,9 +116,12 @@ export class EntryWriter {
 
   /** The open file, created if missing. Throws DiskError. */
   open(): DiskFile {
-    this.#dirty ||= !this.#exists;
     this.#file ??= this.#disk.open(this.path, 'write');
-    this.#exists = true;
+    if (!this.#exists) {
+      this.#exists = true;
+      this.#created = true;
+      this.#dirty = true;
+    }
     return this.#file;
   }
 

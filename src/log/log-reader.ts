@@ -300,7 +300,7 @@ export class LogReader {
   }
 
   /** Base offsets of the published segments from the one on that holds the offset. */
-  #basesFrom(offset: Offset, { segmentBaseOffset }: Published): Offset[] {
+  *#basesFrom(offset: Offset, { segmentBaseOffset }: Published): Generator<Offset> {
     let low = 0;
     let high = this.#bases.length;
     while (low < high) {
@@ -308,7 +308,11 @@ export class LogReader {
       if ((this.#bases[middle] ?? offset) <= offset) low = middle + 1;
       else high = middle;
     }
-    return this.#bases.slice(Math.max(low - 1, 0)).filter((base) => base <= segmentBaseOffset);
+    for (let i = Math.max(low - 1, 0); i < this.#bases.length; i++) {
+      const baseOffset = this.#bases[i];
+      if (baseOffset === undefined || baseOffset > segmentBaseOffset) return;
+      yield baseOffset;
+    }
   }
 
   #open(baseOffset: Offset): ReadSegment {

@@ -51,8 +51,6 @@ export interface LogContent {
   readonly recoveryPoint: Offset;
   readonly epochs: LeaderEpochs;
   readonly epochsUnsaved: boolean;
-  /** Names of files were made that no sync of the folder has covered. */
-  readonly directoryDirty: boolean;
   readonly maintenance: readonly MaintenanceTask[];
 }
 
@@ -100,8 +98,10 @@ export class Log {
   #flushWaiters: StepDone[] = [];
   #afterFlush: (() => void)[] = [];
   #flushTimer: Timer | null = null;
-  /** Names of segments that no sync of the folder has covered. */
-  #directoryDirty: boolean;
+
+  /** Segments that left the log and whose files are still to be renamed. */
+  #discarded: Segment[] = [];
+  #discarding = false;
 
   // Asynchronous operations under way, and who waits for their end.
   #operations = 0;
@@ -127,7 +127,6 @@ export class Log {
     this.#recoveryPoint = content.recoveryPoint;
     this.#epochs = content.epochs;
     this.#epochFile = new CheckpointWriter(options.disk, join(options.directory, LEADER_EPOCH_FILE));
-    this.#directoryDirty = content.directoryDirty;
     if (content.epochsUnsaved) this.#epochVersion++;
     this.#drawJitter();
     this.#maintenance = new Maintenance(options, content.maintenance, (segment) => this.#roleOf(segment));
@@ -266,7 +265,6 @@ export class Log {
     }
     this.#segments.push(segment);
     this.#active = segment;
-    this.#directoryDirty = true;
     this.#drawJitter();
     this.flush(ignore);
   }
@@ -363,8 +361,9 @@ export class Log {
     const steps: Step[] = dirty.map(
       (segment) => (next) => segment.sync(this.#indexFailed, this.#orOffline(next)),
     );
-    if (this.#directoryDirty) {
-      this.#directoryDirty = false;
+    let newNames = false;
+    for (const segment of this.#segments) newNames = segment.takeNewNames() || newNames;
+    if (newNames) {
       steps.push((next) => this.#disk.syncDirectory(this.#options.directory, this.#orOffline(next)));
     }
     if (this.#epochsUnsaved) steps.push((next) => this.#saveEpochs(next));
@@ -415,6 +414,7 @@ export class Log {
   applyRetention(nowMs: number, limitOffset: Offset = this.#logEndOffset): number {
     this.#assertWritable();
     if (this.#offline) return 0;
+    this.#discard([]);
     const { count, reason } = deletableSegments(this.#segments, {
       config: this.#config,
       nowMs,
@@ -460,17 +460,30 @@ export class Log {
     this.#epochsChanged(this.#epochs.truncateFromStart(offset));
   }
 
-  /** Renames the files of segments, oldest first, and removes them later. */
+  /** Renames the files of segments and removes them later: one segment at a time, the oldest first. */
   #discard(segments: readonly Segment[]): void {
+    this.#discarded.push(...segments);
+    if (!this.#discarding) this.#discardNext();
+  }
+
+  #discardNext(): void {
     if (this.#flushing) {
-      this.#afterFlush.push(() => this.#discard(segments));
+      this.#discarding = true;
+      this.#afterFlush.push(() => this.#discardNext());
       return;
     }
+    const segment = this.#discarded.shift();
+    this.#discarding = segment !== undefined;
+    if (!segment) return;
     this.#operations++;
-    for (const segment of segments) segment.release();
-    const steps = segments.map((segment) => (next: StepDone) => this.#renameDeleted(segment, next));
-    this.#inTurn(steps, (error) => {
-      if (error) this.#logger.warn('a segment could not be deleted', this.#fields({ reason: error.message }));
+    segment.release();
+    this.#renameDeleted(segment, (error) => {
+      if (error) {
+        // The next ones must not go before it: the next retention tries it again.
+        this.#discarding = false;
+        this.#discarded.unshift(segment);
+        this.#logger.warn('a segment could not be deleted', this.#fields({ reason: error.message }));
+      } else this.#discardNext();
       this.#operationEnded();
     });
   }
@@ -523,7 +536,8 @@ export class Log {
 
   /**
    * Cuts the log so that it ends at the offset, or before it if it lies inside a batch. Between the call and `done` nothing may
-   * be appended. Batches behind are gone for good when `done` is called without an error; with one the log is offline.
+   * be appended. Batches behind are gone for good when `done` is called without an error; with one the log is offline. The
+   * recovery point may be lower afterwards: a checkpoint of it must be on the disk before the next append.
    */
   truncateTo(offset: Offset, done: StepDone): void {
     this.#assertWritable();
@@ -568,7 +582,6 @@ export class Log {
     const last = kept.at(-1);
     this.#active = last ?? Segment.create(disk, directory, offset, this.#clock.wallMs());
     this.#segments = last ? kept : [this.#active];
-    this.#directoryDirty = true;
     this.#logEndOffset = last ? last.resume(offset, true).nextOffset : offset;
     if (!last) this.#active.markUnsynced();
     if (this.#recoveryPoint > this.#logEndOffset) this.#recoveryPoint = this.#logEndOffset;

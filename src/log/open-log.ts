@@ -41,7 +41,8 @@ export interface OpenLogOptions extends LogOptions {
 
 /**
  * Opens the log in the folder, or makes a new one. `done` is called once, in a later turn: with the log, or with a DiskError,
- * or with an {@link OdradekError} `ODR_CORRUPT` if the folder belongs to another topic.
+ * or with an {@link OdradekError} `ODR_CORRUPT` if the folder belongs to another topic. If the log's recovery point is lower
+ * than the one given, a checkpoint of it must be on the disk before the next append.
  */
 export function openLog(options: OpenLogOptions, done: (result: Log | Error) => void): void {
   new Opening(options, done).start();
@@ -68,7 +69,6 @@ class Opening {
   #epochsUnsaved = false;
   /** The epoch checkpoint is missing or broken: the epochs come from the batches. */
   #epochsLost = false;
-  #directoryDirty = false;
   #logEndOffset = ZERO_OFFSET;
 
   constructor(options: OpenLogOptions, done: (result: Log | Error) => void) {
@@ -140,7 +140,6 @@ class Opening {
     this.#segments = bases.map((baseOffset, i) => this.#takeOver(baseOffset, bases[i + 1] ?? null, names));
     if (bases.length === 0) {
       this.#segments = [Segment.create(this.#disk, directory, logStartOffset, clock.wallMs())];
-      this.#directoryDirty = true;
     }
     next(null);
   }
@@ -259,7 +258,7 @@ class Opening {
         this.#scans = [wholeScan(active, config.indexIntervalBytes)];
       }
     } else {
-      const found = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= start.offset);
+      const found = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= start.segmentOffset);
       const [first, ...later] = this.#segments.slice(Math.max(found, 0));
       assert(first, 'an active segment');
       // What begins behind the start has no part that is known to be valid.
@@ -304,7 +303,7 @@ class Opening {
       return;
     }
     const previous = this.#segments[index - 1];
-    if (previous && scan !== this.#scans[0] && segment.baseOffset !== this.#logEndOffset) {
+    if (previous && scan !== this.#scans[0] && this.#leavesHole(segment)) {
       const reason = `offset ${this.#logEndOffset} must follow, but the next segment begins at ${segment.baseOffset}`;
       this.#cutBehind({ segment: previous, position: previous.bytes, reason }, next);
       return;
@@ -322,6 +321,12 @@ class Opening {
       ];
       this.#inTurn(steps, next);
     });
+  }
+
+  /** Whether offsets are missing before the segment that no compaction can have removed. */
+  #leavesHole({ baseOffset }: Segment): boolean {
+    const start = recoveryStart(this.#options.recovery);
+    return baseOffset !== this.#logEndOffset && baseOffset > (start?.offset ?? 0);
   }
 
   /**
@@ -370,7 +375,6 @@ class Opening {
       (then) => this.#removeSegments(this.#segments, then),
       (then) => {
         this.#segments = [Segment.create(this.#disk, directory, logStartOffset, clock.wallMs())];
-        this.#directoryDirty = true;
         this.#logEndOffset = logStartOffset;
         then(null);
       },
@@ -410,7 +414,6 @@ class Opening {
       recoveryPoint,
       epochs: this.#epochs,
       epochsUnsaved: this.#epochsUnsaved || clamped || startMoved,
-      directoryDirty: this.#directoryDirty,
       maintenance: this.#maintenance.filter(({ segment }) => this.#segments.includes(segment)),
     });
   }

@@ -25,8 +25,10 @@ export type LogRecovery =
 
 /** Where the part of the log begins that must be verified. */
 export interface RecoveryStart {
-  /** The segment that holds this offset is the first to be scanned. */
+  /** Everything below is valid. */
   readonly offset: Offset;
+  /** The first segment to be scanned is the last one that begins at or below this offset. */
+  readonly segmentOffset: number;
   /** In that segment, batches that end below this offset and begin before this position are valid. */
   readonly verifyFromOffset: number;
   readonly verifyFromPosition: number;
@@ -38,14 +40,23 @@ export function recoveryStart(recovery: LogRecovery): RecoveryStart | null {
     case 'clean':
       return null;
     case 'from':
-      return {
-        offset: recovery.recoveryPoint,
-        verifyFromOffset: recovery.recoveryPoint,
-        verifyFromPosition: 0,
-      };
+      return fromRecoveryPoint(recovery.recoveryPoint);
     case 'worker-died':
-      return { offset: recovery.segmentBaseOffset, verifyFromOffset: 0, verifyFromPosition: recovery.bytes };
+      return {
+        offset: recovery.segmentBaseOffset,
+        segmentOffset: recovery.segmentBaseOffset,
+        verifyFromOffset: 0,
+        verifyFromPosition: recovery.bytes,
+      };
   }
+}
+
+/**
+ * A segment that ends right at the recovery point is looked at too: its last index entries were written when it was sealed, which
+ * may be after the sync that moved the recovery point.
+ */
+function fromRecoveryPoint(offset: Offset): RecoveryStart {
+  return { offset, segmentOffset: offset - 1, verifyFromOffset: offset, verifyFromPosition: 0 };
 }
 
 /** What of the log is known to be durable. */

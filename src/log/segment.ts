@@ -71,6 +71,7 @@ export class Segment {
   #firstTimestampMs: number | null = null;
   #bytesSinceIndexEntry = 0;
   #indexesFinished = true;
+  #newNames = false;
 
   private constructor(disk: Disk, directory: string, baseOffset: Offset, files: SegmentFiles, nowMs: number) {
     const path = (suffix: SegmentSuffix) => join(directory, segmentFileName(baseOffset, suffix));
@@ -103,6 +104,7 @@ export class Segment {
   static create(disk: Disk, directory: string, baseOffset: Offset, nowMs: number): Segment {
     const segment = new Segment(disk, directory, baseOffset, NO_FILES, nowMs);
     disk.truncate(segment.#log(), 0);
+    segment.#newNames = true;
     return segment;
   }
 
@@ -133,9 +135,22 @@ export class Segment {
     );
   }
 
-  /** Bytes that no sync has covered are not taken for durable, whatever the file system may have done. */
+  /** What no sync of ours has covered is not taken for durable: neither the contents of the files nor their names. */
   markUnsynced(): void {
     this.#syncedBytes = -1;
+    this.#newNames = true;
+    this.#offsetIndex.entries.markUnsynced();
+    this.#timeIndex.entries.markUnsynced();
+  }
+
+  /** Whether files were created since the last call, whose names a sync of the folder must cover. */
+  takeNewNames(): boolean {
+    const created = [this.#offsetIndex.entries, this.#timeIndex.entries].filter((entries) =>
+      entries.takeCreated(),
+    );
+    const newNames = this.#newNames || created.length > 0;
+    this.#newNames = false;
+    return newNames;
   }
 
   /**
@@ -346,7 +361,9 @@ export class Segment {
       this.#timeIndex.replaceFrom(times?.count ?? 0, nothing, times?.entry.timestampMs ?? -1);
       this.#cutTo(position);
     }
-    const problem = trusted ? walker.problem : 'the offset index points at no batch';
+    let { problem } = walker;
+    if (!trusted) problem ??= 'the offset index points at no batch';
+    if (times && times.entry.offset >= nextOffset) problem ??= 'the time index points behind the last batch';
     return { position, nextOffset, problem };
   }
 

@@ -56,6 +56,7 @@ export class PartitionActor {
   /** Appended, but not acknowledged before they are on the disk (flush.acks), in order of offset. */
   #unflushed: Staged[] = [];
   #flushing = false;
+  #retired = false;
   #reported: PartitionCheckpoint;
 
   constructor(options: PartitionActorOptions) {
@@ -177,6 +178,7 @@ export class PartitionActor {
   }
 
   #retire(): void {
+    this.#retired = true;
     if (this.#options.view.retire()) this.#options.advanced();
     for (const one of this.#unflushed.splice(0)) this.#refuse(one.token, 'NOT_LEADER_OR_FOLLOWER');
   }
@@ -209,6 +211,7 @@ export class PartitionActor {
   }
 
   #publish(): void {
+    if (this.#retired) return; // A flush that was under way when it ended.
     const { view, generation, leaderEpoch, advanced } = this.#options;
     const log = this.#log;
     const state: Published = {

@@ -46,6 +46,7 @@ type Reply = (reply: PartitionReply) => void;
 /** A group is cut at so many batches or bytes. */
 const GROUP_BATCHES_MAX = 512;
 const GROUP_BYTES_MAX = 2 * 1024 * 1024;
+const STOPPING: PartitionReply = { type: 'failed', error: 'NOT_LEADER_OR_FOLLOWER', detail: 'The worker is about to end.' };
 /** How often changed checkpoints are reported. */
 const REPORT_MS = 1000;
 
@@ -57,6 +58,8 @@ export class PartitionHost {
   readonly #staged = new Set<PartitionActor>();
   /** What found no room in the ring: at most one a partition and one a submission. */
   readonly #overflow: { readonly kind: number; readonly completion: Completion }[] = [];
+  /** Completions of a group become visible together, and not before the ring has room for what follows them. */
+  #working = false;
   #draining = false;
 
   constructor(options: PartitionHostOptions) {
@@ -78,7 +81,8 @@ export class PartitionHost {
       return;
     }
     if (command.type === 'open') {
-      this.#open(command, reply);
+      if (this.#draining) reply(STOPPING);
+      else this.#open(command, reply);
       return;
     }
     const actor = this.#actors.get(command.slot);
@@ -236,6 +240,7 @@ export class PartitionHost {
     const available = Math.min(submissions.available, GROUP_BATCHES_MAX);
     let bytes = 0;
     let taken = 0;
+    this.#working = true;
     while (taken < available && bytes < GROUP_BYTES_MAX) {
       const at = submissions.peek(taken++);
       const token = words[at + SUBMISSION.token] as number;
@@ -250,6 +255,7 @@ export class PartitionHost {
     }
     for (const actor of this.#staged) actor.commit();
     this.#staged.clear();
+    this.#working = false;
     submissions.release(taken);
     completions.publish();
     if (submissions.available > 0) later(() => this.#work());
@@ -265,8 +271,7 @@ export class PartitionHost {
     if (this.#overflow.length > 0 || !this.#write(kind, completion)) {
       if (this.#overflow.push({ kind, completion }) === 1) this.#options.later(() => this.#retryOverflow());
     }
-    // Completions of a group become visible together, those of a flush or a timer at the end of their turn.
-    if (this.#staged.size === 0) this.#options.completions.publish();
+    if (!this.#working) this.#options.completions.publish();
   }
 
   #write(kind: number, completion: Completion): boolean {

@@ -18,14 +18,14 @@ export class Extent {
   readonly start: number;
   readonly bytes: Buffer;
   readonly large: boolean;
-  readonly #free: (extent: Extent) => void;
+  readonly #released: (extent: Extent) => void;
   #users = 0;
 
-  constructor(start: number, bytes: Buffer, large: boolean, free: (extent: Extent) => void) {
+  constructor(start: number, bytes: Buffer, large: boolean, released: (extent: Extent) => void) {
     this.start = start;
     this.bytes = bytes;
     this.large = large;
-    this.#free = free;
+    this.#released = released;
   }
 
   get users(): number {
@@ -38,7 +38,8 @@ export class Extent {
 
   release(): void {
     assert(this.#users > 0, 'an extent is released as often as it was retained');
-    if (--this.#users === 0) this.#free(this);
+    this.#users--;
+    this.#released(this);
   }
 }
 
@@ -49,8 +50,13 @@ export interface Staged {
   readonly start: number;
 }
 
-/** Tries again; true if it took what became free, false to pass it on. */
+/** Tries again; false if there is still no room for it: then it goes on waiting, and keeps its place. */
 export type Waiter = () => boolean;
+
+/** One wait; asking again while waiting makes a new one in the old place. */
+interface Wait {
+  readonly byteCount: number;
+}
 
 /** The pool of extents. It lives on the router's thread; workers only see the memory. */
 export class WriteBuffer {
@@ -63,8 +69,10 @@ export class WriteBuffer {
   /** Last in, first out: the extent used last is the one in the processor's cache. */
   readonly #free: Extent[] = [];
   readonly #largeInUse: Extent[] = [];
-  readonly #waiting = new Set<Waiter>();
-  readonly #waitingForLarge = new Set<Waiter>();
+  readonly #waiting = new Map<Waiter, Wait>();
+  readonly #waitingForLarge = new Map<Waiter, Wait>();
+  #waking = false;
+  #wakeAgain = false;
   #staging: Extent | null = null;
   #stagedBytes = 0;
 
@@ -83,7 +91,7 @@ export class WriteBuffer {
     return this.#free.length;
   }
 
-  /** Whether someone waits for an extent. */
+  /** Whether someone waits for room. */
   get contended(): boolean {
     return this.#waiting.size > 0 || this.#waitingForLarge.size > 0;
   }
@@ -109,9 +117,9 @@ export class WriteBuffer {
     if (!extent || this.#stagedBytes + needed > this.extentBytes) {
       const next = this.#take();
       if (!next) return null;
-      extent?.release();
       this.#staging = next;
       this.#stagedBytes = 0;
+      extent?.release();
       extent = next;
     }
     extent.bytes.set(records, this.#stagedBytes);
@@ -121,18 +129,15 @@ export class WriteBuffer {
     return { extent, start };
   }
 
-  /** Calls `retry` once, in order of asking, when room for `byteCount` bytes may have become free. */
+  /** Calls `retry`, in order of asking, whenever room for `byteCount` bytes may have become free, until it returns true. */
   whenFree(byteCount: number, retry: Waiter): void {
-    this.#waitersFor(byteCount > this.extentBytes).add(retry);
+    (byteCount > this.extentBytes ? this.#waitingForLarge : this.#waiting).set(retry, { byteCount });
   }
 
   forget(retry: Waiter): void {
     this.#waiting.delete(retry);
-    this.#waitingForLarge.delete(retry);
-  }
-
-  #waitersFor(large: boolean): Set<Waiter> {
-    return large ? this.#waitingForLarge : this.#waiting;
+    // Who waited behind a large frame may have room now.
+    if (this.#waitingForLarge.delete(retry)) this.#wake();
   }
 
   #take(): Extent | null {
@@ -142,6 +147,8 @@ export class WriteBuffer {
   }
 
   #acquireLarge(byteCount: number): Extent | null {
+    // In order of asking: else small ones of the large could keep the largest waiting for ever.
+    if (this.#waitingForLarge.size > 0 && !this.#waking) return null;
     // First fit between the few frames in use, which are kept in order.
     let start = this.#largeStart;
     let place = 0;
@@ -158,7 +165,16 @@ export class WriteBuffer {
   }
 
   #extent(start: number, byteCount: number, large: boolean): Extent {
-    return new Extent(start, this.bytes.subarray(start, start + byteCount), large, (extent) => this.#reclaim(extent));
+    return new Extent(start, this.bytes.subarray(start, start + byteCount), large, (extent) =>
+      this.#released(extent),
+    );
+  }
+
+  #released(extent: Extent): void {
+    if (extent.users === 0) {
+      this.#reclaim(extent);
+      this.#wake();
+    } else if (extent.users === 1 && extent === this.#staging) this.#wake(); // All that was staged has been written.
   }
 
   #reclaim(extent: Extent): void {
@@ -167,12 +183,41 @@ export class WriteBuffer {
       assert(place >= 0, 'a large extent is in use until it is released');
       this.#largeInUse.splice(place, 1);
     } else {
+      assert(extent !== this.#staging, 'the extent for staging has a use of its own');
       this.#free.push(extent);
     }
-    const waiters = this.#waitersFor(extent.large);
-    for (const retry of [...waiters]) {
-      waiters.delete(retry);
-      if (retry()) return;
+  }
+
+  /** Who is woken may release extents in turn: then all are looked at once more, instead of one inside the other. */
+  #wake(): void {
+    this.#wakeAgain = true;
+    if (this.#waking) return;
+    this.#waking = true;
+    while (this.#wakeAgain) {
+      this.#wakeAgain = false;
+      for (const [retry, wait] of [...this.#waiting]) {
+        if (this.#mayFit(wait.byteCount)) this.#retry(this.#waiting, retry, wait);
+      }
+      for (const [retry, wait] of [...this.#waitingForLarge]) {
+        if (!this.#retry(this.#waitingForLarge, retry, wait)) break;
+      }
     }
+    this.#waking = false;
+  }
+
+  #mayFit(byteCount: number): boolean {
+    if (this.#free.length > 0) return true;
+    return (
+      this.#staging !== null &&
+      (this.#staging.users === 1 || this.#stagedBytes + byteCount <= this.extentBytes)
+    );
+  }
+
+  /** False if it waits on. */
+  #retry(waiting: Map<Waiter, Wait>, retry: Waiter, wait: Wait): boolean {
+    if (waiting.get(retry) !== wait) return true; // Forgotten, or served meanwhile and waiting for something new.
+    if (!retry()) return false;
+    if (waiting.get(retry) === wait) waiting.delete(retry);
+    return true;
   }
 }

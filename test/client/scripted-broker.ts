@@ -1,5 +1,5 @@
-// The other end of a client's connection for tests of what a real broker does not do on demand: it answers by a script, late,
-// wrongly or not at all.
+// The other end of a client's connection for tests of what a real broker does not do on demand: it answers by a
+// script, late, wrongly or not at all.
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Failure } from '../../src/base/errors.js';

@@ -1,6 +1,6 @@
 import type { Appended } from '../worker-link.js';
 import type { Failure } from '../../base/errors.js';
-import type { Extent, WriteBuffer } from '../../partition/write-buffer.js';
+import type { Extent } from '../../partition/write-buffer.js';
 import { type ProducePartitionResult, type ProduceRequest, REQUEST_PARTITIONS_MAX } from '../../protocol/native/messages.js';
 import type { Connection } from '../connection.js';
 import type { Frame } from '../frame-receiver.js';
@@ -89,16 +89,9 @@ function placeOf(router: Router, connection: Connection, payload: Frame): Place 
     return { extent: payload.extent, start: payload.extent.start + payload.start };
   }
   const records = payload.bytes.subarray(payload.start, payload.end);
-  return writeBuffer.stage(records) ?? waitForRoom(writeBuffer, connection, records.length);
-}
-
-function waitForRoom(writeBuffer: WriteBuffer, connection: Connection, bytes: number): null {
-  writeBuffer.whenFree(bytes, () => {
-    if (connection.gone) return false;
-    connection.retry();
-    return !connection.stalled;
-  });
-  return null;
+  const staged = writeBuffer.stage(records);
+  if (!staged) connection.retryWhenFree(records.length);
+  return staged;
 }
 
 function submitAll(

@@ -1,5 +1,6 @@
-// The messages of the native protocol as the rest of the code sees them: plain objects, told apart by `type`, with every
-// field present. proto/odradek.proto says what the fields mean; request-header.ts and response-header.ts translate.
+// The messages of the native protocol as the rest of the code sees them: plain objects, told apart by `type`, with
+// every field present. proto/odradek.proto says what the fields mean; request-header.ts and response-header.ts
+// translate.
 //
 // Decoded numbers are within the ranges given here; 64-bit fields are safe integers. Nothing decoded shares memory with
 // the bytes that it came from.

@@ -112,7 +112,8 @@ function encodeListResult(result: ListOffsetsResult): odradek.ListOffsetsResult.
 }
 
 /**
- * The response in these bytes. `body` is null beside an error, or for a kind of response that this version does not know.
+ * The response in these bytes. `body` is null beside an error, or for a kind of response that this version does not
+ * know.
  *
  * @throws OdradekError ODR_PROTOCOL for anything that is no such message or is out of range
  */

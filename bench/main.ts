@@ -1,0 +1,92 @@
+// `npm run bench`. README.md beside this file says what is measured and how to read it.
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { currentCommit, describeMachine } from './machine.js';
+import { type BenchOptions, parseOptions } from './options.js';
+import { procReader } from './processor-time.js';
+import { startProgress } from './progress.js';
+import { quietness, table } from './report.js';
+import { storeResults } from './results.js';
+import { run, turnCount } from './run.js';
+import { SUITES, selectRows } from './suites/all.js';
+
+/** From dist/bench, where this file is compiled to. */
+const root = fileURLToPath(new URL('../../', import.meta.url));
+/** Of one turn's bytes: the topic, or the file, and the pages that are warmed before. */
+const ROOM_FACTOR = 2.5;
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+async function main(options: BenchOptions): Promise<number> {
+  const { suites, rows } = selectRows(SUITES, options.only);
+  if (options.list) {
+    process.stdout.write([...rows, ''].join('\n'));
+    return 0;
+  }
+  checkRoom(options);
+  const proc = procReader();
+  const machine = describeMachine(options.directory);
+  const commit = currentCommit(root);
+  const time = new Date().toISOString();
+  const node = process.version;
+  const { cpu, cores, memoryGib, kernel, fileSystem } = machine;
+  process.stderr.write(
+    `${cpu}, ${cores} cores, ${memoryGib} GiB; ${kernel}, ${fileSystem}; Node ${node}; ` +
+      `commit ${commit.commit ?? 'unknown'}${commit.dirty ? ' with changes' : ''}\n` +
+      (proc ? '' : 'Without Linux there is no /proc: CPU and memory of the broker are left out.\n'),
+  );
+  const folder = temporaryFolder(options.directory);
+  if (options.profileDirectory !== null) mkdirSync(options.profileDirectory, { recursive: true });
+  const writeJson = jsonWriter(options.jsonFile);
+  const progress = startProgress(turnCount(suites, options.rounds));
+  const { reports, failed } = await run({
+    options,
+    suites,
+    rows,
+    folder,
+    proc,
+    progress,
+    turnOver: (row, round, side, turn) => writeJson({ row, round, side, ...turn }),
+  });
+  progress.stop();
+  const output = options.jsonFile === '-' ? process.stderr : process.stdout;
+  output.write(`${table(reports, output.isTTY ?? false)}\n${quietness(reports)}`);
+  if (options.store && reports.length > 0) {
+    const path = storeResults(join(root, 'bench/results'), reports, { time, commit, node, machine, options });
+    process.stderr.write(`Appended to ${path}\n`);
+  }
+  for (const { suite, reason } of failed) process.stderr.write(`${suite} failed: ${reason}\n`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+function checkRoom({ directory, bytes }: BenchOptions): void {
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize < bytes * ROOM_FACTOR) {
+    throw new Error(
+      `${directory} has no room for ${ROOM_FACTOR} times --bytes. Give another --dir, or less.`,
+    );
+  }
+}
+
+/** A new folder that goes when this process does, whatever ends it but SIGKILL. */
+function temporaryFolder(directory: string): string {
+  const folder = mkdtempSync(join(directory, 'odradek-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  for (const signal of STOP_SIGNALS) process.on(signal, () => process.exit(1));
+  return folder;
+}
+
+function jsonWriter(file: string | null): (line: object) => void {
+  if (file === null) return () => {};
+  if (file === '-') return (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+  writeFileSync(file, '');
+  return (line) => appendFileSync(file, `${JSON.stringify(line)}\n`);
+}
+
+try {
+  process.exitCode = await main(parseOptions(process.argv));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+  process.exitCode = 1;
+}

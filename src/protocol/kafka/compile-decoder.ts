@@ -1,0 +1,291 @@
+// From the layout of a message to a function that decodes it, in the form that one would write by hand: a position, one
+// bounds check for each run of fields of known size, one object literal for each struct. Absent fields are there with
+// their defaults, so that all versions of a message have objects of one shape.
+//
+//   b  the buffer          p  the position in it          e…  the end of the message or of the tagged field
+//   t  decoding.ts         k… constants                   budget  elements that arrays may still have
+import { type Decoding, decoding, ELEMENTS_MAX, type Run, STRING_BYTES_MAX } from './decoding.js';
+import { headBytes, isFixed, type Layout, leastBytes, leastStructBytes, type WireField } from './layout.js';
+import { FIXED_BYTES, type FixedKind } from './schema.js';
+import { SourceWriter } from './source-writer.js';
+
+/** Decodes what lies in [start, end) of the buffer, and may end before `end`; then {@link decoding}.position says where. */
+export type Decoder = (bytes: Buffer, start: number, end: number) => unknown;
+
+/** @param name of the message with its version, for errors */
+export function compileDecoder(name: string, layout: Layout): Decoder {
+  return new DecoderCompiler(name).compile(layout);
+}
+
+const EMPTY: readonly never[] = Object.freeze([]);
+const EMPTY_BYTES = Buffer.alloc(0);
+const EMPTY_RECORDS = Object.freeze({ bytes: EMPTY_BYTES, start: 0, length: 0 });
+
+/** The value of a field that is not on the wire. */
+function defaultValue(field: WireField): unknown {
+  if (field.default !== undefined) return field.default;
+  if (field.kind === 'array') return EMPTY;
+  if (field.kind === 'bytes') return EMPTY_BYTES;
+  if (field.kind === 'records') return EMPTY_RECORDS;
+  const fields = field.layout?.fields ?? [];
+  return Object.freeze(Object.fromEntries(fields.map((inner) => [inner.name, defaultValue(inner)])));
+}
+
+function uint32At(at: (offset: number) => string, offset: number): string {
+  return `(${at(offset)} << 24 | ${at(offset + 1)} << 16 | ${at(offset + 2)} << 8 | ${at(offset + 3)})`;
+}
+
+/** The value of a fixed field that lies `offset` bytes behind the position. */
+function fixedAt(kind: FixedKind, offset: number): string {
+  const at = (index: number) => (index === 0 ? 'b[p]' : `b[p + ${index}]`);
+  switch (kind) {
+    case 'boolean':
+      return `${at(offset)} !== 0`;
+    case 'int8':
+      return `${at(offset)} << 24 >> 24`;
+    case 'int16':
+      return `(${at(offset)} << 8 | ${at(offset + 1)}) << 16 >> 16`;
+    case 'uint16':
+      return `${at(offset)} << 8 | ${at(offset + 1)}`;
+    case 'int32':
+      return uint32At(at, offset);
+    case 'int64':
+      return `${uint32At(at, offset)} * 4294967296 + (${uint32At(at, offset + 4)} >>> 0)`;
+    case 'float64':
+      return `b.readDoubleBE(p + ${offset})`;
+    case 'uuid':
+      return `t.uuid(b, p + ${offset})`;
+  }
+}
+
+class DecoderCompiler {
+  readonly #out = new SourceWriter();
+  readonly #name: string;
+  /** The name of the variable that holds the current end. */
+  #end = 'e';
+  /** Bytes from the position on that were checked already. */
+  #checked = 0;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  compile(layout: Layout): Decoder {
+    this.#out.add('let p = start;', `let budget = ${ELEMENTS_MAX};`, 'let n = 0;');
+    const value = this.#struct(layout, '');
+    this.#out.add(`const message = ${value};`, 't.position = p;', 'return message;');
+    const make = this.#out.build('decode', 'b, start, e') as (context: Decoding) => Decoder;
+    return make(decoding);
+  }
+
+  #path(path: string): string {
+    return JSON.stringify(path === '' ? this.#name : `${this.#name}: ${path}`);
+  }
+
+  /** Writes the decoding of a struct and returns the expression for it. */
+  #struct({ fields, flexible }: Layout, path: string): string {
+    const members = new Map<string, string>();
+    const positional = fields.filter(({ place }) => place === 'positional');
+    const pathOf = ({ name }: WireField) => (path === '' ? name : `${path}.${name}`);
+    this.#checked = 0;
+    positional.forEach((field, index) => {
+      this.#check(positional.slice(index), pathOf, flexible, path);
+      members.set(field.name, this.#field(field, pathOf(field)));
+    });
+    if (flexible) {
+      this.#check([], pathOf, flexible, path);
+      this.#tagged(fields, members, pathOf, path);
+    }
+    const literal = fields.map((field) => {
+      const member = members.get(field.name) ?? this.#default(field);
+      return `${field.name}: ${member}`;
+    });
+    return `{ ${literal.join(', ')} }`;
+  }
+
+  #default(field: WireField): string {
+    const value = defaultValue(field);
+    return typeof value === 'object' && value !== null ? this.#out.constant(value) : JSON.stringify(value);
+  }
+
+  /** Checks the bounds for the next fields, as far as their sizes are known, unless that was done. */
+  #check(next: readonly WireField[], pathOf: (field: WireField) => string, flexible: boolean, path: string): void {
+    const needed = next[0] ? headBytes(next[0]) : 1;
+    if (this.#checked >= needed) return;
+    const run: { path: string; bytes: number }[] = [];
+    for (const field of next) {
+      if (headBytes(field) === 0) break;
+      run.push({ path: JSON.parse(this.#path(pathOf(field))), bytes: headBytes(field) });
+      if (!isFixed(field.kind)) break;
+    }
+    if (flexible && run.length === next.length && next.every(({ kind }) => isFixed(kind))) {
+      run.push({ path: JSON.parse(this.#path(path === '' ? 'tags' : `${path}.tags`)), bytes: 1 });
+    }
+    const bytes = run.reduce((sum, member) => sum + member.bytes, 0);
+    if (bytes === 0) return;
+    const constant = this.#out.constant(run satisfies Run);
+    this.#out.add(`if (${this.#end} - p < ${bytes}) t.truncated(${constant}, p, ${this.#end});`);
+    this.#checked = bytes;
+  }
+
+  /** Writes the decoding of a field whose first bytes were checked; returns the expression for its value. */
+  #field(field: WireField, path: string): string {
+    const { kind } = field;
+    if (isFixed(kind)) {
+      const value = this.#out.name(field.name || 'element');
+      this.#out.add(`${kind === 'int64' ? 'let' : 'const'} ${value} = ${fixedAt(kind, 0)};`);
+      if (kind === 'int64') this.#int64Check(value, field.clamp, path);
+      this.#out.add(`p += ${FIXED_BYTES[kind]};`);
+      this.#checked -= FIXED_BYTES[kind];
+      return value;
+    }
+    if (kind === 'struct') return this.#nestedStruct(field, path);
+    this.#length(field, path);
+    this.#checked = 0;
+    return kind === 'array' ? this.#array(field, path) : this.#stretch(field, path);
+  }
+
+  #int64Check(value: string, clamp: boolean, path: string): void {
+    const max = Number.MAX_SAFE_INTEGER;
+    const call = `t.unsafeInt64(${value}, ${clamp}, ${this.#path(path)}, p)`;
+    this.#out.add(`if (${value} > ${max} || ${value} < -${max}) ${value} = ${call};`);
+  }
+
+  /** Reads a length or count into `n`; -1 means null. */
+  #length({ compact, kind }: WireField, path: string): void {
+    if (compact) {
+      this.#varint(path);
+      this.#out.add('n -= 1;');
+    } else if (kind === 'string') {
+      this.#out.add(`n = ${fixedAt('int16', 0)};`, 'p += 2;');
+    } else {
+      this.#out.add(`n = ${fixedAt('int32', 0)};`, 'p += 4;');
+    }
+  }
+
+  /** Reads an unsigned varint into `n`; its first byte is in bounds. */
+  #varint(path: string): void {
+    this.#out.add(
+      'n = b[p++];',
+      'if (n > 127) {',
+      `n = t.longVarint(b, p, ${this.#end}, n, ${this.#path(path)});`,
+      'p = t.position;',
+      '}',
+    );
+  }
+
+  /** A string, bytes or records of `n` bytes. */
+  #stretch(field: WireField, path: string): string {
+    const { kind, nullable } = field;
+    const value = this.#out.name(field.name || 'element');
+    const tooLong = kind === 'string' ? `n > ${this.#end} - p || n > ${STRING_BYTES_MAX}` : `n > ${this.#end} - p`;
+    const out = this.#out;
+    const bad = `t.badLength(n, ${this.#end} - p, ${this.#path(path)}, p);`;
+    const view =
+      kind === 'string'
+        ? `t.text(b, p, p + n)`
+        : kind === 'bytes'
+          ? 'b.subarray(p, p + n)'
+          : '{ bytes: b, start: p, length: n }';
+    out.add(`let ${value} = ${kind === 'string' ? "''" : 'null'};`);
+    if (nullable) {
+      out.add('if (n === -1) {', `${value} = null;`, '} else {');
+      out.add(`if (n < 0 || ${tooLong}) ${bad}`, `${value} = ${view};`, 'p += n;', '}');
+    } else {
+      out.add(`if (n < 0 || ${tooLong}) ${bad}`, `${value} = ${view};`, 'p += n;');
+    }
+    return value;
+  }
+
+  #array(field: WireField, path: string): string {
+    const out = this.#out;
+    const value = out.name(field.name || 'element');
+    const count = out.name('count');
+    const index = out.name('i');
+    const element = field.element as WireField;
+    const least = Math.max(1, leastBytes(element));
+    out.add(`const ${count} = n;`);
+    if (field.nullable) out.add(`let ${value} = null;`, `if (${count} !== -1) {`);
+    out.add(
+      `if (${count} < 0 || ${count} > (${this.#end} - p) / ${least}) t.badCount(${count}, ${this.#end} - p, ${this.#path(path)}, p);`,
+      `if ((budget -= ${count}) < 0) t.tooManyElements(${this.#path(path)}, p);`,
+      `${field.nullable ? '' : 'const '}${value} = new Array(${count});`,
+      `for (let ${index} = 0; ${index} < ${count}; ${index}++) {`,
+    );
+    const elementPath = `${path}[]`;
+    // A count that fits makes elements of a fixed size fit.
+    this.#checked = isFixed(element.kind) ? least : 0;
+    if (!isFixed(element.kind) && headBytes(element) > 0) this.#check([element], () => elementPath, false, elementPath);
+    out.add(`${value}[${index}] = ${this.#field(element, elementPath)};`, '}');
+    if (field.nullable) out.add('}');
+    this.#checked = 0;
+    return value;
+  }
+
+  #nestedStruct(field: WireField, path: string): string {
+    const layout = field.layout as Layout;
+    if (!field.nullable) {
+      const literal = this.#struct(layout, path);
+      this.#checked = 0;
+      return literal;
+    }
+    const out = this.#out;
+    const value = out.name(field.name);
+    out.add(`let ${value} = null;`);
+    if (field.place === 'tagged') this.#varint(path);
+    else out.add(`n = ${fixedAt('int8', 0)};`, 'p += 1;');
+    out.add(field.place === 'tagged' ? 'if (n !== 0) {' : 'if (n >= 0) {');
+    out.add(`${value} = ${this.#struct(layout, path)};`, '}');
+    this.#checked = 0;
+    return value;
+  }
+
+  /** The tag buffer, whose first byte is in bounds. */
+  #tagged(
+    fields: readonly WireField[],
+    members: Map<string, string>,
+    pathOf: (field: WireField) => string,
+    path: string,
+  ): void {
+    const out = this.#out;
+    const tagsPath = path === '' ? 'tags' : `${path}.tags`;
+    const known = fields.filter(({ place }) => place === 'tagged');
+    for (const field of known) {
+      const variable = out.name(field.name);
+      members.set(field.name, variable);
+      out.add(`let ${variable} = ${this.#default(field)};`);
+    }
+    this.#varint(tagsPath);
+    const [count, tag, tagEnd] = [out.name('tags'), out.name('tag'), out.name('e')];
+    const outerEnd = this.#end;
+    const oneByte = (what: string) => {
+      const run: Run = [{ path: JSON.parse(this.#path(`${tagsPath} ${what}`)), bytes: 1 }];
+      out.add(`if (p >= ${outerEnd}) t.truncated(${out.constant(run)}, p, ${outerEnd});`);
+    };
+    out.add(`for (let ${count} = n; ${count} > 0; ${count}--) {`);
+    oneByte('number');
+    this.#varint(tagsPath);
+    out.add(`const ${tag} = n;`);
+    oneByte('size');
+    this.#varint(tagsPath);
+    out.add(
+      `if (n > ${outerEnd} - p) t.badLength(n, ${outerEnd} - p, ${this.#path(tagsPath)}, p);`,
+      `const ${tagEnd} = p + n;`,
+    );
+    this.#end = tagEnd;
+    known.forEach((field, index) => {
+      out.add(`${index === 0 ? '' : '} else '}if (${tag} === ${field.tag}) {`);
+      const { layout } = field;
+      this.#checked = 0;
+      if (field.kind !== 'struct' || field.nullable || (layout && leastStructBytes(layout) === 0)) {
+        this.#check([field], pathOf, false, path);
+      }
+      out.add(`${members.get(field.name)} = ${this.#field(field, pathOf(field))};`);
+      out.add(`if (p !== ${tagEnd}) t.fail(${this.#path(pathOf(field))}, p, 'does not fill its tag');`);
+    });
+    // Tags of later versions are skipped.
+    out.add(...(known.length === 0 ? [`p = ${tagEnd};`] : ['} else {', `p = ${tagEnd};`, '}']), '}');
+    this.#end = outerEnd;
+    this.#checked = 0;
+  }
+}

@@ -1,0 +1,113 @@
+// Deaths of partition workers under load. ROUNDS= for more of them.
+import { startBroker, type TestBroker } from 'odradek/testing';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { BatchBuilder } from '../../src/record/batch-builder.js';
+import { Ledger } from './ledger.js';
+import { ProducerLoad, readBack } from './load.js';
+import { NativeConnection } from './native-connection.js';
+import { chooseSeed, countFromEnvironment } from './seed.js';
+
+const PARTITIONS = 6;
+const WORKERS = 2;
+const TOPIC = 'load';
+/** Within a minute; one more takes the broker down. */
+const DEATHS_ALLOWED = 10;
+
+async function createTopic(broker: TestBroker): Promise<void> {
+  const connection = await NativeConnection.open(broker.native);
+  const settings = { partitions: PARTITIONS, replicationFactor: 1, configs: [], validateOnly: false };
+  await connection.must({ type: 'createTopic', name: TOPIC, ...settings });
+  await connection.close();
+}
+
+describe('A broker whose partition worker dies under load', () => {
+  const rounds = Math.min(countFromEnvironment('ROUNDS', 2), WORKERS * DEATHS_ALLOWED);
+  const seed = chooseSeed('worker death');
+  const ledger = new Ledger(seed, PARTITIONS);
+  let broker: TestBroker;
+
+  beforeAll(async () => {
+    broker = await startBroker({ workers: WORKERS, config: { 'log.segment.bytes': 48 * 1024 } });
+    await createTopic(broker);
+  });
+
+  afterAll(() => broker.close());
+
+  for (let round = 1; round <= rounds; round++) {
+    it(`loses nothing, serves its partitions again and the others meanwhile, round ${round}`, async () => {
+      /** Acknowledged batches since the death, by partition. */
+      const since = new Map<number, number>();
+      const onAnswer = (appended: readonly number[]) => {
+        for (const partition of appended) since.set(partition, (since.get(partition) ?? 0) + 1);
+      };
+      // A connection for each partition: one that waits for its partition holds up nothing else.
+      const loads = await Promise.all(
+        Array.from({ length: PARTITIONS }, (_, partition) =>
+          ProducerLoad.start({
+            ...{ address: broker.native, topic: TOPIC, ledger, seed, window: 4, onAnswer },
+            partitions: [partition],
+          }),
+        ),
+      );
+      await vi.waitUntil(() => since.size === PARTITIONS && broker.partitionWorkers.length === WORKERS);
+
+      const acknowledgedBefore = ledger.acknowledged;
+      await broker.killPartitionWorker(round % WORKERS);
+      const diedMs = performance.now();
+      since.clear();
+      await vi.waitUntil(() => since.size === PARTITIONS, { interval: 1, timeout: 30_000 });
+      const servedMs = Math.round(performance.now() - diedMs);
+      const hit = loads.flatMap(({ refused }, partition) => (refused.size > 0 ? [partition] : []));
+      const others = [...since].reduce(
+        (sum, [partition, count]) => sum + (hit.includes(partition) ? 0 : count),
+        0,
+      );
+      await Promise.all(loads.map((load) => load.stop()));
+      const records = await readBack(broker.native, TOPIC, ledger);
+
+      console.log(
+        [
+          `round ${round}: ${ledger.acknowledged - acknowledgedBefore} records acknowledged since the death`,
+          `${hit.length} partitions hit, all serving again after ${servedMs} ms`,
+          `${others} batches of others meanwhile`,
+          `${records} records read back`,
+        ].join(', '),
+      );
+      // In doubt was only what was on its way to the dead worker.
+      expect(new Set(loads.flatMap(({ refused }) => [...refused.keys()]))).toEqual(
+        new Set(['NOT_LEADER_OR_FOLLOWER']),
+      );
+      expect(hit.length).toBeLessThanOrEqual(PARTITIONS / WORKERS);
+      expect(others).toBeGreaterThan(0);
+    });
+  }
+});
+
+describe('A broker whose partition worker dies again and again', () => {
+  it('gives up and says why', async () => {
+    const broker = await startBroker({ workers: 1 });
+    try {
+      await createTopic(broker);
+      const connection = await NativeConnection.open(broker.native);
+      const builder = new BatchBuilder();
+      const batch = () => {
+        builder.add({ timestampMs: Date.now(), key: null, value: Buffer.from('alive'), headers: [] });
+        return builder.build();
+      };
+      for (let deaths = 1; deaths <= DEATHS_ALLOWED + 1; deaths++) {
+        const isServed = async () => {
+          const [result] = await connection.produce([{ topic: TOPIC, partition: 0, batch: batch() }]);
+          return result?.error === null;
+        };
+        await vi.waitUntil(isServed, { interval: 1, timeout: 30_000 });
+        await broker.killPartitionWorker(0);
+      }
+      await connection.close();
+      expect((await broker.died).message).toMatch(/^Partition worker 0 died 11 times within a minute: /);
+      const live = await fetch(`http://${broker.http}/health/live`);
+      expect(live.status).toBe(503);
+    } finally {
+      await broker.close();
+    }
+  });
+});
