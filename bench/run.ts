@@ -51,27 +51,39 @@ export async function run(run: RunOptions): Promise<{ reports: RowReport[]; fail
 }
 
 async function runSuite(run: RunOptions, suite: Suite, reports: readonly RowReport[]): Promise<void> {
-  const { options, proc, folder, progress } = run;
-  const ground = new Ground(options, proc, folder, suite.name);
+  const ground = new Ground(run.options, run.proc, run.folder, suite.name);
+  let failure: Error | null = null;
   try {
-    if (!suite.startsBrokers) await ground.open();
-    progress.doing(`${suite.name}: warm-up`);
-    await suite.broker(ground, WARM_UP_SHARE);
-    await suite.pump?.(ground, WARM_UP_SHARE);
-    for (let round = 1; round <= options.rounds; round++) {
-      for (const side of suite.pump ? (['broker', 'pump'] as const) : (['broker'] as const)) {
-        progress.doing(`${suite.name}: round ${round} of ${options.rounds}, ${side}`);
-        const turns = await (side === 'broker' ? suite.broker(ground, 1) : suite.pump?.(ground, 1));
-        progress.done();
-        if (turns) report(run, reports, round, side, turns);
-      }
-    }
+    await takeTurns(run, suite, reports, ground);
   } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : error}\n${ground.lastWords}`.trimEnd(), {
-      cause: error,
-    });
-  } finally {
-    await ground.close();
+    const reason = error instanceof Error ? error.message : error;
+    failure = new Error(`${reason}\n${ground.lastWords}`.trimEnd(), { cause: error });
+  }
+  // That a broker which is gone cannot be stopped explains nothing.
+  await ground.close().catch((error: Error) => {
+    failure ??= error;
+  });
+  if (failure) throw failure;
+}
+
+async function takeTurns(
+  run: RunOptions,
+  suite: Suite,
+  reports: readonly RowReport[],
+  ground: Ground,
+): Promise<void> {
+  const { options, progress } = run;
+  if (!suite.startsBrokers) await ground.open();
+  progress.doing(`${suite.name}: warm-up`);
+  await suite.broker(ground, WARM_UP_SHARE);
+  await suite.pump?.(ground, WARM_UP_SHARE);
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const side of suite.pump ? (['broker', 'pump'] as const) : (['broker'] as const)) {
+      progress.doing(`${suite.name}: round ${round} of ${options.rounds}, ${side}`);
+      const turns = await (side === 'broker' ? suite.broker(ground, 1) : suite.pump?.(ground, 1));
+      progress.done();
+      if (turns) report(run, reports, round, side, turns);
+    }
   }
 }
 

@@ -1,9 +1,9 @@
 // The other end of a pump: sends or receives a stream of bytes that nobody looks at.
 import { connect, createServer, type Socket } from 'node:net';
 import type { LoadResult, ReceiveJob, SendJob } from '../job.js';
+import { listen } from '../listen.js';
 import { measured } from './measured.js';
 
-const HOST = '127.0.0.1';
 const PIECE_BYTES = 256 * 1024;
 /** Pieces on their way at a time. */
 const PIECES = 8;
@@ -16,11 +16,7 @@ export function send(job: SendJob, listening: (port: number) => void): Promise<L
       socket.on('error', reject);
       measured(() => sendAll(socket, job.bytes)).then(resolve, reject);
     });
-    server.on('error', reject);
-    server.listen(0, HOST, () => {
-      const address = server.address();
-      if (address !== null && typeof address === 'object') listening(address.port);
-    });
+    listen(server, listening, reject);
   });
 }
 
@@ -47,7 +43,7 @@ export function receive(job: ReceiveJob): Promise<LoadResult> {
       new Promise((resolve, reject) => {
         let bytes = 0;
         const socket = connect({
-          host: HOST,
+          host: '127.0.0.1',
           port: job.port,
           onread: {
             buffer: Buffer.allocUnsafeSlow(PIECE_BYTES),

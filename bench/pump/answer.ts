@@ -1,16 +1,19 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AnswerPumpJob } from '../job.js';
+import { listen } from '../listen.js';
 
-/** Where the requests go; null: nowhere, nobody is expected. */
-type Answers = Omit<AnswerPumpJob, 'file'> & { readonly file: string | null };
+export interface AnswerPorts {
+  readonly listening: (port: number) => void;
+  /** The first connection is there. */
+  readonly begin: () => void;
+  /** When to end. */
+  readonly until: Promise<void>;
+}
 
-/**
- * Appends what comes to the file, one write per read, and answers each `requestBytes` of a connection. Ends when stdin does: the
- * bytes that came.
- */
-export function answer(job: Answers, listening: (port: number) => void, begin: () => void): Promise<number> {
-  const descriptor = job.file === null ? null : openSync(job.file, 'w');
+/** Appends what comes to the file, one write per read, and answers each `requestBytes` of a connection. The bytes that came. */
+export function answer(job: AnswerPumpJob, { listening, begin, until }: AnswerPorts): Promise<number> {
+  const descriptor = openSync(job.file, 'w');
   const reply = Buffer.from(job.answerBase64, 'base64');
   let bytes = 0;
   return new Promise((resolve, reject) => {
@@ -18,7 +21,7 @@ export function answer(job: Answers, listening: (port: number) => void, begin: (
       if (bytes === 0) begin();
       let unanswered = 0;
       socket.on('data', (piece) => {
-        if (descriptor !== null) writeSync(descriptor, piece);
+        writeSync(descriptor, piece);
         bytes += piece.length;
         unanswered += piece.length;
         const answers = Math.floor(unanswered / job.requestBytes);
@@ -26,17 +29,23 @@ export function answer(job: Answers, listening: (port: number) => void, begin: (
         if (answers === 1) socket.write(reply);
         else if (answers > 1) socket.write(Buffer.concat(Array.from({ length: answers }, () => reply)));
       });
-      socket.on('error', reject);
+      // If a connection breaks too early, the load generator at its other end says so.
+      socket.on('error', () => {});
     });
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      if (address !== null && typeof address === 'object') listening(address.port);
-    });
-    process.stdin.resume().on('end', () => {
+    listen(server, listening, reject);
+    void until.then(() => {
       server.close();
-      if (descriptor !== null) closeSync(descriptor);
+      closeSync(descriptor);
       resolve(bytes);
     });
+  });
+}
+
+/** Listens and does nothing. */
+export function idle({ listening, until }: Omit<AnswerPorts, 'begin'>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    listen(server, listening, reject);
+    void until.then(() => server.close(() => resolve(0)));
   });
 }

@@ -2,7 +2,7 @@
 // nothing parsed, public API only. It stands beside the broker in every round: what it cannot do, nothing here can do in
 // one thread. The entry point of a process; see ../job.ts.
 import type { PumpJob, PumpResult } from '../job.js';
-import { answer } from './answer.js';
+import { answer, idle } from './answer.js';
 import { sink } from './sink.js';
 import { source } from './source.js';
 
@@ -36,12 +36,16 @@ function run(job: PumpJob): Promise<PumpResult> {
     case 'source':
       return measured((begin) => source(job, listening, begin));
     case 'answer':
-      return measured((begin) => answer(job, listening, begin));
+      return measured((begin) => answer(job, { listening, begin, until: inputEnd() }));
     case 'idle':
-      return measured((begin) =>
-        answer({ type: 'answer', file: null, requestBytes: 1, answerBase64: '' }, listening, begin),
-      );
+      return measured(() => idle({ listening, until: inputEnd() }));
   }
+}
+
+function inputEnd(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdin.resume().on('end', resolve);
+  });
 }
 
 try {

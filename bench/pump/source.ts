@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { SourcePumpJob } from '../job.js';
+import { listen } from '../listen.js';
 
 /** Buffers on their way at a time. */
 const BUFFERS = 8;
@@ -18,11 +19,7 @@ export function source(
       socket.on('error', reject);
       pour(job, socket, resolve, reject);
     });
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      if (address !== null && typeof address === 'object') listening(address.port);
-    });
+    listen(server, listening, reject);
   });
 }
 

@@ -103,7 +103,8 @@ export class Broker {
       config,
       advertise: options.advertise,
       writeBuffer,
-      readBuffer: new ReadBuffer(config.readBufferBytes),
+      // The largest record batch must fit.
+      readBuffer: new ReadBuffer(Math.max(config.readBufferBytes, config.socketRequestMaxBytes)),
       supervisor,
       clock: systemClock,
       disk: new NodeDisk(),

@@ -75,6 +75,12 @@ export class DataDirectoryState {
     return { type: 'from', recoveryPoint: this.#checkpoints.get(name)?.recoveryPoint ?? ZERO_OFFSET };
   }
 
+  /** For a log whose owner died in this process: nothing above its recovery point can be trusted. */
+  recoveryAfterDeath(topic: string, partition: PartitionIndex): LogRecovery {
+    const recoveryPoint = this.#checkpoints.get(partitionFolderName(topic, partition))?.recoveryPoint;
+    return { type: 'from', recoveryPoint: recoveryPoint ?? ZERO_OFFSET };
+  }
+
   logStartOffset(topic: string, partition: PartitionIndex): Offset {
     return this.#checkpoints.get(partitionFolderName(topic, partition))?.logStartOffset ?? ZERO_OFFSET;
   }

@@ -199,9 +199,9 @@ export class Fetch {
         over();
         return;
       }
-      // The turn may have come late: what was seen before need not be there any more.
-      const sights = this.#request.targets.map((target) => this.#see(target));
-      const reading = new Reading(sights, this.#request.maxBytes, this.#ports, (answer) => {
+      // Each partition is looked at again when its turn comes: what was seen before need not be there any more.
+      const see = (target: FetchTarget) => this.#see(target);
+      const reading = new Reading(this.#request, see, this.#ports, (answer) => {
         if (this.#ended) answer.release();
         else {
           this.#ended = true;
@@ -221,22 +221,24 @@ export class Fetch {
 
 /** The read phase: one partition after the other, each into a run of the read buffer. */
 class Reading {
-  readonly #sights: readonly Sight[];
+  readonly #targets: readonly FetchTarget[];
+  readonly #see: (target: FetchTarget) => Sight;
   readonly #ports: FetchPorts;
   readonly #done: (answer: FetchAnswer) => void;
   readonly #partitions: Fetched[] = [];
   readonly #runs: ReadRun[] = [];
   #left: number;
-  /** The size of the first batch that is to be read, once it is known to be more than was asked for. */
+  /** The size of the batch that is to be read next, once it is known to be more than was asked for. */
   #firstBatchBytes = 0;
 
   constructor(
-    sights: readonly Sight[],
-    maxBytes: number,
+    { targets, maxBytes }: FetchRequest,
+    see: (target: FetchTarget) => Sight,
     ports: FetchPorts,
     done: (answer: FetchAnswer) => void,
   ) {
-    this.#sights = sights;
+    this.#targets = targets;
+    this.#see = see;
     this.#left = Math.min(maxBytes, ANSWER_BYTES_MAX);
     this.#ports = ports;
     this.#done = done;
@@ -244,12 +246,13 @@ class Reading {
 
   next(): void {
     for (;;) {
-      const sight = this.#sights[this.#partitions.length];
-      if (!sight) {
+      const target = this.#targets[this.#partitions.length];
+      if (!target) {
         this.#finish();
         return;
       }
-      const { found, target } = sight;
+      const sight = this.#see(target);
+      const { found } = sight;
       const bound = target.maxBytes === 0 ? READ_BYTES_MAX : Math.min(target.maxBytes, READ_BYTES_MAX);
       const wanted = found ? Math.min(found.endPosition - found.position, bound, this.#left) : 0;
       if (!found || (wanted <= 0 && this.#runs.length > 0)) {
@@ -319,12 +322,17 @@ class Reading {
         reason: whole.reason ?? 'the segment ends inside a batch',
         offset: target.offset,
       });
-      this.#partitions.push({ ...this.#offsets(sight), error: 'CORRUPT_MESSAGE', records: null });
+      this.#add(sight, null, 'CORRUPT_MESSAGE');
       return true;
     }
     // The first batch is larger than what was asked for: it comes whole, but only as the answer's first.
     if (this.#runs.length > 0) {
       this.#add(sight, null);
+      return true;
+    }
+    if (firstBatchBytes > this.#ports.readBuffer.bytes) {
+      this.#ports.logger.error('a record batch is larger than the read buffer', { file: found.file.path, bytes: firstBatchBytes });
+      this.#add(sight, null, 'MESSAGE_TOO_LARGE');
       return true;
     }
     this.#firstBatchBytes = firstBatchBytes;
@@ -339,7 +347,7 @@ class Reading {
   #failed(sight: Sight, run: ReadRun, error: DiskError): void {
     run.release();
     this.#ports.logger.error('a segment cannot be read', { file: error.path, reason: error.message });
-    this.#partitions.push({ ...this.#offsets(sight), error: 'KAFKA_STORAGE_ERROR', records: null });
+    this.#add(sight, null, 'KAFKA_STORAGE_ERROR');
   }
 
   #offsets({ published }: Sight) {
@@ -352,8 +360,9 @@ class Reading {
       : NOTHING;
   }
 
-  #add(sight: Sight, records: Buffer | null): void {
-    this.#partitions.push({ ...this.#offsets(sight), error: sight.error, records });
+  #add(sight: Sight, records: Buffer | null, error = sight.error): void {
+    this.#firstBatchBytes = 0;
+    this.#partitions.push({ ...this.#offsets(sight), error, records });
   }
 
   #finish(): void {

@@ -21,6 +21,9 @@ export class ReadBuffer {
   readonly #used: Uint8Array;
   #freeChunks: number;
   readonly #waiting: (() => void)[] = [];
+  /** How many of those who wait may try again. */
+  #wakes = 0;
+  #waking = false;
   readonly #chunkBytes: number;
 
   constructor(byteCount: number, chunkBytes = CHUNK_BYTES) {
@@ -62,13 +65,9 @@ export class ReadBuffer {
   /** First fit: low chunks are used again and again and stay in the processor's cache. */
   #run(chunks: number): ReadRun | null {
     if (chunks > this.#freeChunks) return null;
-    let first = 0;
     for (let length = 0, at = 0; at < this.#used.length; at++) {
       length = this.#used[at] === 0 ? length + 1 : 0;
-      if (length === chunks) {
-        first = at - chunks + 1;
-        return this.#take(first, chunks);
-      }
+      if (length === chunks) return this.#take(at - chunks + 1, chunks);
     }
     return null;
   }
@@ -84,8 +83,20 @@ export class ReadBuffer {
         released = true;
         this.#used.fill(0, first, first + chunks);
         this.#freeChunks += chunks;
-        for (const retry of this.#waiting.splice(0, WOKEN_AT_ONCE)) retry();
+        this.#wake();
       },
     };
+  }
+
+  /** Who is woken may release a run in turn: then others follow when it returns, instead of one inside the other. */
+  #wake(): void {
+    this.#wakes = Math.min(this.#wakes + WOKEN_AT_ONCE, this.#waiting.length);
+    if (this.#waking) return;
+    this.#waking = true;
+    while (this.#wakes > 0) {
+      this.#wakes--;
+      this.#waiting.shift()?.();
+    }
+    this.#waking = false;
   }
 }

@@ -221,7 +221,8 @@ export class SupervisorActor {
     const { metadata, image, logger } = this.#options;
     const { topicId, replicas } = topic.record;
     const record = { topicId, name, partitions: replicas.length };
-    const epochs = replicas.flatMap((_, index) => (image.partition(topicId, index) ? [partitionKey(topicId, index)] : []));
+    // Also of partitions that are being opened just now.
+    const epochs = replicas.map((_, index) => partitionKey(topicId, index));
     const commit: MetadataCommit = {
       compare: [{ key: topicKey(name), modRevision: image.topicRevision(name) }],
       puts: [{ key: deletingKey(topicId), value: encodeRecord(record) }],
@@ -254,7 +255,9 @@ export class SupervisorActor {
         if (partition.generation === generation && partition.worker) this.#release(partition);
         ended();
       };
-      if (worker.worker) worker.worker.ask({ type: 'delete', slot }, WORKER_DEADLINE_MS, release);
+      // A log that is being opened is deleted when it is open; until then its slot cannot be used again.
+      const deadlineMs = phase === 'opening' ? OPEN_DEADLINE_MS : WORKER_DEADLINE_MS;
+      if (worker.worker) worker.worker.ask({ type: 'delete', slot }, deadlineMs, release);
       else release();
     }
     ended();
@@ -394,13 +397,17 @@ export class SupervisorActor {
 
   #raiseEpoch(partition: Partition, generation: number): void {
     const { image, metadata, brokerId } = this.#options;
-    const { topicId, partition: index } = partition;
+    const { topic, topicId, partition: index } = partition;
     const state = image.partition(topicId, index);
     const key = partitionKey(topicId, index);
     const leaderEpoch = toLeaderEpoch((state?.leaderEpoch ?? -1) + 1);
     const value = encodeRecord({ leader: brokerId, leaderEpoch, inSyncReplicas: [brokerId] });
     const commit: MetadataCommit = {
-      compare: [{ key, modRevision: state?.modRevision ?? 0 }],
+      compare: [
+        { key, modRevision: state?.modRevision ?? 0 },
+        // A topic that is gone gets no more epochs.
+        { key: topicKey(topic), modRevision: image.topicRevision(topic) },
+      ],
       puts: [{ key, value }],
       deletes: [],
     };
@@ -419,7 +426,7 @@ export class SupervisorActor {
     const { image, data, config, logger } = this.#options;
     const state = image.partition(topicId, index);
     const record = this.#topics.get(topic)?.record;
-    if (partition.phase !== 'ready' || !worker?.worker || !state || !record) return;
+    if (partition.phase !== 'ready' || !worker?.worker || !state || !record || this.#stopping) return;
     partition.phase = 'opening';
     const directory = data.partitionFolder(topic, index);
     const leaderEpoch = state.leaderEpoch;
@@ -486,15 +493,22 @@ export class SupervisorActor {
   }
 
   #openNext(): void {
-    if (this.#stopping) return;
-    const partition = this.#background.pop();
-    if (!partition) {
-      this.#openAllAfter(this.#options.config.logRetentionCheckIntervalMs);
+    for (;;) {
+      if (this.#stopping) return;
+      const partition = this.#background.pop();
+      if (!partition) {
+        this.#openAllAfter(this.#options.config.logRetentionCheckIntervalMs);
+        return;
+      }
+      if (partition.phase === 'open' || !this.#exists(partition)) continue;
+      this.#open(partition, () => this.#openNext());
       return;
     }
-    const topic = this.#topics.get(partition.topic);
-    if (topic?.partitions[partition.partition] !== partition) this.#openNext();
-    else this.#open(partition, () => this.#openNext());
+  }
+
+  /** Whether it is a partition of a topic that has not been deleted. */
+  #exists(partition: Partition): boolean {
+    return this.#topics.get(partition.topic)?.partitions[partition.partition] === partition;
   }
 
   // ------------------------------------------------------------------------------------------------------ workers
@@ -517,7 +531,7 @@ export class SupervisorActor {
   workerExited(index: number, reason: string): void {
     const slots = this.#placement.workers[index];
     if (!slots || this.#stopping) return;
-    const { clock, logger, tell, publishedBy } = this.#options;
+    const { clock, data, logger, tell, publishedBy } = this.#options;
     slots.worker = null;
     slots.starting = false;
     const nowMs = clock.monotonicMs();
@@ -530,11 +544,14 @@ export class SupervisorActor {
     }
     for (const partition of [...slots.partitions.values()]) {
       if (partition.phase === 'open') {
-        partition.recovery = publishedBy(index, partition.slot, partition.generation);
+        // If it cannot be known what was published, all that is not durable is verified.
+        partition.recovery =
+          publishedBy(index, partition.slot, partition.generation) ??
+          data.recoveryAfterDeath(partition.topic, partition.partition);
         tell({ type: 'unrouted', topic: partition.topic, partition: partition.partition, error: 'NOT_LEADER_OR_FOLLOWER' });
       }
       this.#release(partition);
-      this.#open(partition, () => {});
+      if (this.#exists(partition)) this.#open(partition, () => {});
     }
   }
 

@@ -157,6 +157,7 @@ export class Fetcher {
 
   #failed(reader: PartitionReader, error: OdradekError, result?: FetchPartitionResult): void {
     if (error.errorName === 'OFFSET_OUT_OF_RANGE') this.#outOfRange(reader, error, result);
+    else if (error.errorName === 'CORRUPT_MESSAGE') this.#end(reader, unreadable(reader, error));
     else if (error.retriable && !this.#isDeleted(reader, error)) this.#retryLater(reader, error);
     else this.#end(reader, error);
   }
@@ -228,6 +229,14 @@ export class Fetcher {
     for (const { retryTimer } of this.#readers)
       if (retryTimer) this.#cluster.options.clock.cancel(retryTimer);
   }
+}
+
+/** The code is retriable for producers, whose bytes may be damaged on the way; the broker's files stay as they are. */
+function unreadable({ topic, partition, fetchOffset }: PartitionReader, cause: OdradekError): OdradekError {
+  const message =
+    `The broker cannot read ${topic}-${partition} at offset ${fetchOffset}: its files are damaged there, and its log ` +
+    'says where. seek() to a later offset leaves the damage out.';
+  return new OdradekError('ODR_CORRUPT', message, { cause });
 }
 
 interface PartitionAnswer {

@@ -17,13 +17,15 @@ import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
 import { CheckpointWriter } from './checkpoint-file.js';
 import { deletePartitionFolder } from './data-directory.js';
-import { DELETED_SUFFIX, LEADER_EPOCH_FILE, TIMER_MS_MAX } from './file-names.js';
+import { LEADER_EPOCH_FILE, TIMER_MS_MAX } from './file-names.js';
 import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
 import type { LeaderEpochs } from './leader-epochs.js';
 import type { LogConfig } from './log-config.js';
 import { Maintenance, type MaintenanceTask } from './maintenance.js';
+import { Operations } from './operations.js';
 import { deletableSegments } from './retention.js';
 import { type AppendBatch, Segment } from './segment.js';
+import { SegmentRemoval } from './segment-removal.js';
 
 export type { AppendBatch } from './segment.js';
 
@@ -99,15 +101,8 @@ export class Log {
   #afterFlush: (() => void)[] = [];
   #flushTimer: Timer | null = null;
 
-  /** Segments that left the log and whose files are still to be renamed. */
-  #discarded: Segment[] = [];
-  #discarding = false;
-
-  // Asynchronous operations under way, and who waits for their end.
-  #operations = 0;
-  #quietWaiters: (() => void)[] = [];
-  /** Files that were renamed and wait for their removal. */
-  readonly #removals = new Map<Timer, readonly string[]>();
+  readonly #operations = new Operations();
+  readonly #removal: SegmentRemoval;
 
   /** Use `openLog`. */
   constructor(options: LogOptions, content: LogContent) {
@@ -129,9 +124,20 @@ export class Log {
     this.#epochFile = new CheckpointWriter(options.disk, join(options.directory, LEADER_EPOCH_FILE));
     if (content.epochsUnsaved) this.#epochVersion++;
     this.#drawJitter();
+    this.#removal = new SegmentRemoval({
+      disk: options.disk,
+      clock: options.clock,
+      directory: options.directory,
+      operations: this.#operations,
+      whenNotFlushing: (run) => {
+        if (this.#flushing) this.#afterFlush.push(run);
+        else run();
+      },
+      warn: (message, reason) => options.logger.warn(message, this.#fields({ reason })),
+    });
     this.#maintenance = new Maintenance(options, content.maintenance, (segment) => this.#roleOf(segment));
     this.#maintenance.start();
-    if (this.#recoveryPoint < this.#logEndOffset) this.flush(ignore);
+    if (this.#recoveryPoint < this.#logEndOffset) this.#flushSoon(ignore);
   }
 
   /** The first offset that may be read. */
@@ -266,7 +272,7 @@ export class Log {
     this.#segments.push(segment);
     this.#active = segment;
     this.#drawJitter();
-    this.flush(ignore);
+    this.#flushSoon(ignore);
   }
 
   #drawJitter(): void {
@@ -316,13 +322,13 @@ export class Log {
 
   #saveEpochs(done: StepDone): void {
     const version = ++this.#epochVersion;
-    this.#operations++;
+    this.#operations.begin();
     this.#epochFile.write(this.#epochs.format(), (error) => {
       if (error) {
         this.#logger.warn('leader epochs could not be saved', this.#fields({ reason: error.message }));
       } else this.#savedEpochVersion = Math.max(this.#savedEpochVersion, version);
       done(error);
-      this.#operationEnded();
+      this.#operations.end();
     });
   }
 
@@ -334,6 +340,11 @@ export class Log {
    * have dropped what it could not write.
    */
   flush(done: StepDone): void {
+    assert(!this.#closed, `${this.#options.directory} is closed`);
+    this.#flushSoon(done);
+  }
+
+  #flushSoon(done: StepDone): void {
     this.#flushWaiters.push(done);
     this.#startFlush();
   }
@@ -345,7 +356,7 @@ export class Log {
     const waiters = this.#flushWaiters;
     this.#flushWaiters = [];
     this.#flushing = true;
-    this.#operations++;
+    this.#operations.begin();
     const target = this.#logEndOffset;
     const dirty = this.#segments.filter((segment) => segment.dirty);
     const steps = this.#offline ? [] : this.#flushSteps(dirty);
@@ -377,17 +388,17 @@ export class Log {
     for (const done of waiters) done(error);
     if (this.#flushWaiters.length > 0) this.#startFlush();
     else this.#flushIfDue();
-    this.#operationEnded();
+    this.#operations.end();
   }
 
   #flushIfDue(): void {
     const { flushMessages, flushMs } = this.#config;
     if (this.#flushing || this.#closed || this.#offline || this.#recoveryPoint === this.#logEndOffset) return;
-    if (this.#logEndOffset - this.#recoveryPoint >= flushMessages) this.flush(ignore);
+    if (this.#logEndOffset - this.#recoveryPoint >= flushMessages) this.#flushSoon(ignore);
     else if (!this.#flushTimer && Number.isFinite(flushMs)) {
       this.#flushTimer = this.#clock.after(Math.min(flushMs, TIMER_MS_MAX), () => {
         this.#flushTimer = null;
-        this.flush(ignore);
+        this.#flushSoon(ignore);
       });
     }
   }
@@ -414,7 +425,7 @@ export class Log {
   applyRetention(nowMs: number, limitOffset: Offset = this.#logEndOffset): number {
     this.#assertWritable();
     if (this.#offline) return 0;
-    this.#discard([]);
+    this.#removal.add([], this.#config.fileDeleteDelayMs);
     const { count, reason } = deletableSegments(this.#segments, {
       config: this.#config,
       nowMs,
@@ -440,7 +451,7 @@ export class Log {
       'segments deleted',
       this.#fields({ segments: count, reason, logStartOffset: this.#logStartOffset }),
     );
-    this.#discard(removed);
+    this.#removal.add(removed, this.#config.fileDeleteDelayMs);
     return count;
   }
 
@@ -460,80 +471,6 @@ export class Log {
     this.#epochsChanged(this.#epochs.truncateFromStart(offset));
   }
 
-  /** Renames the files of segments and removes them later: one segment at a time, the oldest first. */
-  #discard(segments: readonly Segment[]): void {
-    this.#discarded.push(...segments);
-    if (!this.#discarding) this.#discardNext();
-  }
-
-  #discardNext(): void {
-    if (this.#flushing) {
-      this.#discarding = true;
-      this.#afterFlush.push(() => this.#discardNext());
-      return;
-    }
-    const segment = this.#discarded.shift();
-    this.#discarding = segment !== undefined;
-    if (!segment) return;
-    this.#operations++;
-    segment.release();
-    this.#renameDeleted(segment, (error) => {
-      if (error) {
-        // The next ones must not go before it: the next retention tries it again.
-        this.#discarding = false;
-        this.#discarded.unshift(segment);
-        this.#logger.warn('a segment could not be deleted', this.#fields({ reason: error.message }));
-      } else this.#discardNext();
-      this.#operationEnded();
-    });
-  }
-
-  /**
-   * The folder is synced before the next segment follows: what a loss of power brings back then joins up with what is left,
-   * and recovery does not take it for a log with a hole.
-   */
-  #renameDeleted(segment: Segment, done: StepDone): void {
-    const [batches, ...indexes] = segment.paths();
-    assert(batches, 'a segment has a log file');
-    const rename = (path: string, next: StepDone): void =>
-      this.#disk.rename(path, path + DELETED_SUFFIX, (error) =>
-        next(error?.code === 'ENOENT' ? null : error),
-      );
-    this.#inTurn(
-      [
-        (next) => rename(batches, next),
-        (next) => this.#disk.syncDirectory(this.#options.directory, next),
-        (next) => inTurn(indexes, rename, next),
-      ],
-      (error) => {
-        if (!error) this.#removeLater([batches, ...indexes].map((path) => path + DELETED_SUFFIX));
-        done(error);
-      },
-    );
-  }
-
-  #removeLater(paths: readonly string[]): void {
-    if (this.#closed) {
-      this.#remove(paths);
-      return;
-    }
-    const timer = this.#clock.after(Math.min(this.#config.fileDeleteDelayMs, TIMER_MS_MAX), () => {
-      this.#removals.delete(timer);
-      this.#remove(paths);
-    });
-    this.#removals.set(timer, paths);
-  }
-
-  #remove(paths: readonly string[]): void {
-    this.#operations++;
-    const steps = paths.map((path) => (next: StepDone) => this.#disk.remove(path, next));
-    this.#inTurn(steps, (error) => {
-      if (error)
-        this.#logger.warn('a deleted file could not be removed', this.#fields({ reason: error.message }));
-      this.#operationEnded();
-    });
-  }
-
   /**
    * Cuts the log so that it ends at the offset, or before it if it lies inside a batch. Between the call and `done` nothing may
    * be appended. Batches behind are gone for good when `done` is called without an error; with one the log is offline. The
@@ -546,14 +483,14 @@ export class Log {
       return;
     }
     this.#truncating = true;
-    this.#whenQuiet(() => {
-      this.#operations++;
+    this.#operations.whenQuiet(() => {
+      this.#operations.begin();
       this.#truncate(offset, (error) => {
         this.#truncating = false;
         if (error instanceof DiskError) this.#goOffline(error);
         if (this.#flushWaiters.length > 0) this.#startFlush();
         done(error);
-        this.#operationEnded();
+        this.#operations.end();
       });
     });
   }
@@ -621,8 +558,8 @@ export class Log {
       }
     }
     this.#end();
-    this.flush((error) => {
-      this.#whenQuiet(() => {
+    this.#flushSoon((error) => {
+      this.#operations.whenQuiet(() => {
         for (const segment of this.#segments) segment.release();
         done(error);
       });
@@ -636,7 +573,7 @@ export class Log {
   delete(done: StepDone): void {
     this.#assertWritable();
     this.#end();
-    this.#whenQuiet(() => {
+    this.#operations.whenQuiet(() => {
       for (const segment of this.#segments) segment.release();
       const { directory } = this.#options;
       deletePartitionFolder(this.#disk, this.#clock, directory, this.#config.fileDeleteDelayMs, done);
@@ -649,11 +586,7 @@ export class Log {
     this.#maintenance.stop();
     if (this.#flushTimer) this.#clock.cancel(this.#flushTimer);
     this.#flushTimer = null;
-    for (const [timer, paths] of this.#removals) {
-      this.#clock.cancel(timer);
-      this.#remove(paths);
-    }
-    this.#removals.clear();
+    this.#removal.close();
   }
 
   #assertWritable(): void {
@@ -668,18 +601,6 @@ export class Log {
 
   #inTurn(steps: readonly Step[], done: StepDone): void {
     runSteps(this.#clock, steps, done);
-  }
-
-  #operationEnded(): void {
-    this.#operations--;
-    assert(this.#operations >= 0, 'an operation ended twice');
-    while (this.#operations === 0 && this.#quietWaiters.length > 0) this.#quietWaiters.shift()?.();
-  }
-
-  /** Calls back when no asynchronous operation is under way; at once if none is. */
-  #whenQuiet(run: () => void): void {
-    if (this.#operations === 0) run();
-    else this.#quietWaiters.push(run);
   }
 
   #fields(fields: LogFields): LogFields {

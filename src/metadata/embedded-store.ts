@@ -61,6 +61,7 @@ export class EmbeddedStore implements MetadataStore {
   #flushing = false;
   #changesInLog = 0;
   #broken: string | null = null;
+  #closed = false;
   #whenIdle: (() => void)[] = [];
 
   /** Replays the log. Throws {@link OdradekError} ODR_CORRUPT or ODR_START, or DiskError. */
@@ -79,8 +80,9 @@ export class EmbeddedStore implements MetadataStore {
   commit(commit: MetadataCommit, done: (result: CommitResult) => void): void {
     const { clock, commitsMax = COMMITS_MAX } = this.#options;
     const later = (result: CommitResult) => clock.after(0, () => done(result));
-    if (this.#broken !== null || this.#pending.length >= commitsMax) {
-      later({ type: 'failed', reason: this.#broken ?? 'Too many changes of the metadata wait for the disk.' });
+    const refusal = this.#closed ? 'The metadata store is closed.' : this.#broken;
+    if (refusal !== null || this.#pending.length >= commitsMax) {
+      later({ type: 'failed', reason: refusal ?? 'Too many changes of the metadata wait for the disk.' });
       return;
     }
     for (const { key, modRevision } of commit.compare) {
@@ -115,6 +117,7 @@ export class EmbeddedStore implements MetadataStore {
   }
 
   close(done: () => void): void {
+    this.#closed = true;
     this.#whenIdle.push(() => this.#log.close(() => done()));
     this.#idle();
   }
@@ -159,12 +162,14 @@ export class EmbeddedStore implements MetadataStore {
         for (const { after, changed } of this.#watches) if (revision > after) changed(changes);
         done({ type: 'committed', revision });
       }
-      if (this.#pending.length > 0) this.#flush();
-      else {
-        this.#snapshotIfLong();
-        this.#idle();
-      }
+      if (this.#pending.length === 0) this.#snapshotIfLong();
+      this.#flushOrRest();
     });
+  }
+
+  #flushOrRest(): void {
+    if (this.#pending.length > 0) this.#flush();
+    else this.#idle();
   }
 
   #idle(): void {
@@ -190,10 +195,15 @@ export class EmbeddedStore implements MetadataStore {
         bytes = 0;
       }
       if (batch.length > 0) this.#append(batch);
+      this.#flushing = true;
       this.#log.flush((error) => {
-        if (error) return; // Nothing is lost: the older segments stay.
-        this.#log.advanceLogStartOffset(start);
-        this.#log.applyRetention(this.#options.clock.wallMs());
+        this.#flushing = false;
+        // With an error nothing is lost: the older segments stay.
+        if (!error) {
+          this.#log.advanceLogStartOffset(start);
+          this.#log.applyRetention(this.#options.clock.wallMs());
+        }
+        this.#flushOrRest();
       });
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;

@@ -51,6 +51,11 @@ describe('NodeDisk', () => {
     expect(disk.openDescriptors).toBe(0);
   });
 
+  it.runIf(fs.existsSync('/proc/self'))('gives up on a folder that cannot be made', () => {
+    // Where Node 20's own recursive mkdir never returns.
+    expect(() => new NodeDisk().makeDirectory('/proc/none/at/all')).toThrow(expect.objectContaining({ name: 'DiskError' }));
+  });
+
   it('does not bring a file back that someone else removed', () => {
     const disk = new NodeDisk({ openFilesMax: 1 });
     const file = disk.open(join(root, 'a'), 'write');

@@ -6,8 +6,6 @@ export type FaultKind =
   | 'power loss inside a disk call'
   | 'worker death'
   | 'worker death inside a disk call'
-  | 'worker death while publishing'
-  | 'failed start'
   | 'disk write error'
   | 'disk sync error'
   | 'disk read error'

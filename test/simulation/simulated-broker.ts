@@ -92,8 +92,6 @@ interface Worker {
   readonly thread: Thread;
   readonly views: Int32Array;
   readonly link: ControlLink<PartitionCommand, PartitionReply, PartitionEvent>;
-  /** Slots that partitions were opened in. */
-  readonly opened: Set<number>;
 }
 
 export class SimulatedBroker {
@@ -275,14 +273,13 @@ export class SimulatedBroker {
     const views = createViews(SLOTS);
     const submissions = createRing(RING_CAPACITY);
     const completions = createRing(RING_CAPACITY);
-    const opened = new Set<number>();
     const link = new ControlLink<PartitionCommand, PartitionReply, PartitionEvent>(
       this.#supervisorThread,
       thread,
       world.linkDelay,
       (event) => this.#supervisor?.workerTold(event),
     );
-    this.#workers.set(index, { index, thread, views, link, opened });
+    this.#workers.set(index, { index, thread, views, link });
     const bell = (consumer: Thread, ring: RingMemory) =>
       new LocalDoorbell(
         (run) => consumer.clock.schedule(this.#random.below(1000 * BELL_MS_MAX) / 1000, run),
@@ -313,10 +310,7 @@ export class SimulatedBroker {
         tell: (event) => link.emit(event),
         later: (run) => thread.clock.schedule(0, run),
       });
-      link.attach((command, reply) => {
-        if (command.type === 'open') opened.add(command.slot);
-        host.receive(command, reply);
-      });
+      link.attach((command, reply) => host.receive(command, reply));
     });
   }
 
@@ -341,17 +335,6 @@ export class SimulatedBroker {
     const worker = this.#someWorker();
     if (!worker || this.#stopping) return false;
     this.#workerDied(worker, 'killed');
-    return true;
-  }
-
-  /** Ends a worker's thread in the middle of a publication: the view's sequence word stays odd. False if none is open. */
-  killWorkerWhilePublishing(): boolean {
-    const worker = this.#someWorker();
-    if (!worker || this.#stopping || worker.opened.size === 0) return false;
-    const slot = pick(this.#random, [...worker.opened]);
-    const sequence = slot * (worker.views.length / SLOTS);
-    worker.views[sequence] = (worker.views[sequence] ?? 0) | 1;
-    this.#workerDied(worker, 'killed while it published');
     return true;
   }
 

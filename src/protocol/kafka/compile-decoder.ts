@@ -4,7 +4,7 @@
 //
 //   b  the buffer          p  the position in it          e…  the end of the message or of the tagged field
 //   t  decoding.ts         k… constants                   budget  elements that arrays may still have
-import { type Decoding, decoding, ELEMENTS_MAX, type Run, STRING_BYTES_MAX } from './decoding.js';
+import { decoding, ELEMENTS_MAX, type Run, STRING_BYTES_MAX } from './decoding.js';
 import { headBytes, isFixed, type Layout, leastBytes, leastStructBytes, type WireField } from './layout.js';
 import { FIXED_BYTES, type FixedKind } from './schema.js';
 import { SourceWriter } from './source-writer.js';
@@ -74,12 +74,16 @@ class DecoderCompiler {
     this.#out.add('let p = start;', `let budget = ${ELEMENTS_MAX};`, 'let n = 0;');
     const value = this.#struct(layout, '');
     this.#out.add(`const message = ${value};`, 't.position = p;', 'return message;');
-    const make = this.#out.build('decode', 'b, start, e') as (context: Decoding) => Decoder;
-    return make(decoding);
+    return this.#out.build('decode', 'b, start, e', decoding) as Decoder;
+  }
+
+  /** What errors call the field. */
+  #label(path: string): string {
+    return `${this.#name}: ${path}`;
   }
 
   #path(path: string): string {
-    return JSON.stringify(path === '' ? this.#name : `${this.#name}: ${path}`);
+    return JSON.stringify(this.#label(path));
   }
 
   /** Writes the decoding of a struct and returns the expression for it. */
@@ -109,17 +113,22 @@ class DecoderCompiler {
   }
 
   /** Checks the bounds for the next fields, as far as their sizes are known, unless that was done. */
-  #check(next: readonly WireField[], pathOf: (field: WireField) => string, flexible: boolean, path: string): void {
+  #check(
+    next: readonly WireField[],
+    pathOf: (field: WireField) => string,
+    flexible: boolean,
+    path: string,
+  ): void {
     const needed = next[0] ? headBytes(next[0]) : 1;
     if (this.#checked >= needed) return;
     const run: { path: string; bytes: number }[] = [];
     for (const field of next) {
       if (headBytes(field) === 0) break;
-      run.push({ path: JSON.parse(this.#path(pathOf(field))), bytes: headBytes(field) });
+      run.push({ path: this.#label(pathOf(field)), bytes: headBytes(field) });
       if (!isFixed(field.kind)) break;
     }
     if (flexible && run.length === next.length && next.every(({ kind }) => isFixed(kind))) {
-      run.push({ path: JSON.parse(this.#path(path === '' ? 'tags' : `${path}.tags`)), bytes: 1 });
+      run.push({ path: this.#label(path === '' ? 'tags' : `${path}.tags`), bytes: 1 });
     }
     const bytes = run.reduce((sum, member) => sum + member.bytes, 0);
     if (bytes === 0) return;
@@ -178,7 +187,8 @@ class DecoderCompiler {
   #stretch(field: WireField, path: string): string {
     const { kind, nullable } = field;
     const value = this.#out.name(field.name || 'element');
-    const tooLong = kind === 'string' ? `n > ${this.#end} - p || n > ${STRING_BYTES_MAX}` : `n > ${this.#end} - p`;
+    const tooLong =
+      kind === 'string' ? `n > ${this.#end} - p || n > ${STRING_BYTES_MAX}` : `n > ${this.#end} - p`;
     const out = this.#out;
     const bad = `t.badLength(n, ${this.#end} - p, ${this.#path(path)}, p);`;
     const view =
@@ -215,7 +225,8 @@ class DecoderCompiler {
     const elementPath = `${path}[]`;
     // A count that fits makes elements of a fixed size fit.
     this.#checked = isFixed(element.kind) ? least : 0;
-    if (!isFixed(element.kind) && headBytes(element) > 0) this.#check([element], () => elementPath, false, elementPath);
+    if (!isFixed(element.kind) && headBytes(element) > 0)
+      this.#check([element], () => elementPath, false, elementPath);
     out.add(`${value}[${index}] = ${this.#field(element, elementPath)};`, '}');
     if (field.nullable) out.add('}');
     this.#checked = 0;
@@ -259,7 +270,7 @@ class DecoderCompiler {
     const [count, tag, tagEnd] = [out.name('tags'), out.name('tag'), out.name('e')];
     const outerEnd = this.#end;
     const oneByte = (what: string) => {
-      const run: Run = [{ path: JSON.parse(this.#path(`${tagsPath} ${what}`)), bytes: 1 }];
+      const run: Run = [{ path: this.#label(`${tagsPath} ${what}`), bytes: 1 }];
       out.add(`if (p >= ${outerEnd}) t.truncated(${out.constant(run)}, p, ${outerEnd});`);
     };
     out.add(`for (let ${count} = n; ${count} > 0; ${count}--) {`);

@@ -1,7 +1,8 @@
 // What compiled decoders call: everything that is not on the straight way through a well-formed message. One object for
 // the thread; a decoder runs to its end before another starts.
-import { OdradekError } from '../../base/errors.js';
+
 import { assert } from '../../base/assert.js';
+import { OdradekError } from '../../base/errors.js';
 
 /** As in Kafka, in both encodings. */
 export const STRING_BYTES_MAX = 32_767;

@@ -1,6 +1,14 @@
 // A message table at one version: what is on the wire, in order. The compilers and the tests work from it.
 import { assert } from '../../base/assert.js';
-import { type DefaultValue, FIXED_BYTES, type FieldDefinition, type FieldDefinitions, type FixedKind, type Kind, ZERO_UUID } from './schema.js';
+import {
+  type DefaultValue,
+  FIXED_BYTES,
+  type FieldDefinition,
+  type FieldDefinitions,
+  type FixedKind,
+  type Kind,
+  ZERO_UUID,
+} from './schema.js';
 import { includesVersion } from './version-range.js';
 
 export interface WireField {
@@ -97,5 +105,7 @@ function wireField(name: string, field: FieldDefinition, version: number, flexib
 }
 
 function scalarDefault(kind: Kind, value: DefaultValue | undefined): WireField['default'] {
-  return value === undefined || Array.isArray(value) ? IMPLICIT_DEFAULTS[kind] : (value as WireField['default']);
+  return value === undefined || Array.isArray(value)
+    ? IMPLICIT_DEFAULTS[kind]
+    : (value as WireField['default']);
 }

@@ -6,7 +6,12 @@
 // instead (KIP-482). Source: Kafka's protocol guide, "Protocol Primitive Types".
 import { assert } from '../../base/assert.js';
 import { type TopicId, toTopicId } from '../../base/ids.js';
-import { ALL_VERSIONS, parseVersionRange, type VersionRange, type VersionRangeText } from './version-range.js';
+import {
+  ALL_VERSIONS,
+  parseVersionRange,
+  type VersionRange,
+  type VersionRangeText,
+} from './version-range.js';
 
 /** The uuid that means "none". */
 export const ZERO_UUID: TopicId = toTopicId('AAAAAAAAAAAAAAAAAAAAAA');
@@ -147,7 +152,10 @@ function define(
   };
 }
 
-export function boolean<const O extends Options<boolean>>(about: string, options?: O): ScalarField<boolean, O> {
+export function boolean<const O extends Options<boolean>>(
+  about: string,
+  options?: O,
+): ScalarField<boolean, O> {
   return define('boolean', about, options);
 }
 
@@ -182,12 +190,18 @@ export function uuid<const O extends Options<string>>(about: string, options?: O
 }
 
 /** The uuid of a topic; {@link ZERO_UUID} means none. */
-export function topicId<const O extends Options<TopicId>>(about: string, options?: O): ScalarField<TopicId, O> {
+export function topicId<const O extends Options<TopicId>>(
+  about: string,
+  options?: O,
+): ScalarField<TopicId, O> {
   return define('uuid', about, options);
 }
 
 /** UTF-8 of at most 32,767 bytes. Malformed bytes decode to U+FFFD, as in Kafka. */
-export function string<const O extends StringOptions>(about: string, options?: O): NullableField<string, string, O> {
+export function string<const O extends StringOptions>(
+  about: string,
+  options?: O,
+): NullableField<string, string, O> {
   return define('string', about, options);
 }
 

@@ -1,8 +1,8 @@
-// Text of generated functions: lines with indentation, names that are used once, constants that come from outside.
+// The text of a generated function: lines with indentation, names that are used once, constants that come from outside.
 
 export class SourceWriter {
   readonly #lines: string[] = [];
-  readonly constants: unknown[] = [];
+  readonly #constants: unknown[] = [];
   #depth = 1;
   #names = 0;
 
@@ -11,8 +11,7 @@ export class SourceWriter {
     for (const line of lines) {
       if (line.startsWith('}')) this.#depth--;
       this.#lines.push('  '.repeat(this.#depth) + line);
-      if (line.endsWith('{') || line.endsWith(':')) this.#depth++;
-      if (line === 'break;') this.#depth--;
+      if (line.endsWith('{')) this.#depth++;
     }
   }
 
@@ -23,22 +22,24 @@ export class SourceWriter {
 
   /** The name of a constant with this value. */
   constant(value: unknown): string {
-    const index = this.constants.indexOf(value);
-    return `k${index === -1 ? this.constants.push(value) - 1 : index}`;
+    const index = this.#constants.indexOf(value);
+    return `k${index === -1 ? this.#constants.push(value) - 1 : index}`;
   }
 
-  /** The function, given the object that it works with (`t`) and the names of its parameters. */
-  build(name: string, parameters: string): (context: object) => unknown {
-    const hoisted = this.constants.map((_, index) => `const k${index} = k[${index}];`);
-    const source = [
+  text(name: string, parameters: string): string {
+    const constants = this.#constants.map((_, index) => `const k${index} = k[${index}];`);
+    return [
       '"use strict";',
-      ...hoisted,
+      ...constants,
       `return function ${name}(${parameters}) {`,
       ...this.#lines,
       '};',
     ].join('\n');
-    // Names of fields are checked when a table is made, all else is written by the two compilers: no foreign text gets here.
-    const make = new Function('t', 'k', source);
-    return (context) => make(context, this.constants);
+  }
+
+  /** The function; it finds `context` under the name `t`. */
+  build(name: string, parameters: string, context: object): unknown {
+    // Field names are checked when a table is made and all else comes from the two compilers: no foreign text gets here.
+    return new Function('t', 'k', this.text(name, parameters))(context, this.#constants);
   }
 }

@@ -1,0 +1,529 @@
+// The judge: what the clients know of the broker's logs, kept in plain maps. Whatever a client sends, hears or reads is told to
+// it, and it throws a Verdict at the first thing that cannot be.
+//
+// It knows no more than clients do: a batch is somewhere (its place is known, by an acknowledgement or because it was read), or
+// it may be anywhere (unanswered), or it is nowhere (refused). Without a loss of power a place never changes. After one the
+// log may have lost its end, but nothing below what was promised to be durable; what is left, a survey tells.
+import type { ErrorName } from '../../src/base/errors.js';
+import type { RouteImage } from '../../src/broker/messages.js';
+import { BATCH_HEADER_BYTES, CRC_START } from '../../src/record/batch-header.js';
+import { type Batch, decodeBatch } from '../../src/record/batch-reader.js';
+
+/** What the broker did wrong. */
+export class Verdict extends Error {
+  override readonly name = 'Verdict';
+}
+
+function judge(holds: boolean, accusation: () => string): asserts holds {
+  if (!holds) throw new Verdict(accusation());
+}
+
+export interface TopicSettings {
+  readonly partitions: number;
+  readonly flushAcks: boolean;
+  readonly logAppendTime: boolean;
+  readonly segmentBytes: number;
+  /** -1: none. */
+  readonly retentionBytes: number;
+  readonly retentionMs: number;
+  readonly overrides: Readonly<Record<string, string>>;
+}
+
+/** Orders what clients did: a moment is later than another if its number is higher. */
+type Moment = number;
+
+/** A batch that a client sent; never sent twice. */
+export interface SentBatch {
+  readonly id: number;
+  readonly connection: number;
+  readonly topic: string;
+  readonly partition: number;
+  readonly bytes: Buffer;
+  /** As sent; all the same after an append with LogAppendTime. */
+  readonly timestampsMs: readonly number[];
+  /** The error that it was made for, if it was. */
+  readonly flaw: ErrorName | null;
+  /** As it was sent. */
+  readonly question: Question;
+  answered: Moment | null;
+  /** lost: it was there, and a loss of power took it. */
+  fate: 'unknown' | 'acknowledged' | 'refused' | 'lost';
+  place: { readonly log: ModelLog; readonly baseOffset: number } | null;
+  logAppendTimeMs: number;
+}
+
+/** A topic from one creation to its deletion. */
+export class ModelTopic {
+  readonly name: string;
+  readonly settings: TopicSettings;
+  readonly born: Moment;
+  readonly logs: ModelLog[];
+  id: string | null = null;
+  /** Clients can rely on it: it was created, and its deletion has not been asked for. */
+  reliable = false;
+  died: Moment | null = null;
+
+  constructor(name: string, settings: TopicSettings, born: Moment) {
+    this.name = name;
+    this.settings = settings;
+    this.born = born;
+    this.logs = Array.from({ length: settings.partitions }, (_, index) => new ModelLog(this, index));
+  }
+}
+
+/** A partition. */
+export class ModelLog {
+  readonly topic: ModelTopic;
+  readonly index: number;
+  /** By each of its offsets: a batch of three records has three entries. */
+  readonly batches = new Map<number, SentBatch>();
+  /** The high watermark is at least this. */
+  highFloor = 0;
+  /** Everything below survives a loss of power. */
+  durableEnd = 0;
+  /** It lost its end in a loss of power. */
+  wasCut = false;
+  leaderEpoch = -1;
+  generation = 0;
+
+  constructor(topic: ModelTopic, index: number) {
+    this.topic = topic;
+    this.index = index;
+  }
+
+  get name(): string {
+    return `${this.topic.name}-${this.index} (${this.topic.id ?? 'no id yet'})`;
+  }
+}
+
+/** What a client asked, as it matters for the judgement of the answer. */
+export interface Question {
+  readonly topic: string;
+  readonly partition: number;
+  readonly asked: Moment;
+  /** What the high watermark was known to have reached. */
+  readonly floor: { readonly log: ModelLog; readonly highFloor: number } | null;
+  readonly reliable: boolean;
+}
+
+/** A partition as it was read from its start to its end. */
+export interface ReadBack {
+  readonly start: number;
+  readonly end: number;
+  readonly payloads: readonly Buffer[];
+}
+
+export interface FetchedPart {
+  readonly error: ErrorName | null;
+  readonly highWatermark: number;
+  readonly lastStableOffset: number;
+  readonly logStartOffset: number;
+  readonly records: Buffer;
+}
+
+/** With these a batch was surely not appended. */
+const SURELY_REFUSED: ReadonlySet<ErrorName> = new Set<ErrorName>([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'CORRUPT_MESSAGE',
+  'INVALID_RECORD',
+  'INVALID_REQUEST',
+  'INVALID_TIMESTAMP',
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+]);
+/** These may happen to whatever a client does. */
+const ALWAYS_POSSIBLE: ReadonlySet<ErrorName> = new Set<ErrorName>([
+  'NOT_LEADER_OR_FOLLOWER',
+  'KAFKA_STORAGE_ERROR',
+  'REQUEST_TIMED_OUT',
+  'THROTTLING_QUOTA_EXCEEDED',
+]);
+
+export class Model {
+  readonly #incarnations = new Map<string, ModelTopic[]>();
+  readonly #batches = new Map<number, SentBatch>();
+  readonly #wallMaxMs: () => number;
+  #moment = 0;
+  #lastBatchId = 0;
+  #lastConnection = 0;
+  acknowledgedRecords = 0;
+  /** Batches of answers that were compared. */
+  batchesRead = 0;
+  retentions = 0;
+
+  /** `wallMaxMs`: the latest time that the wall clock has shown. */
+  constructor(wallMaxMs: () => number) {
+    this.#wallMaxMs = wallMaxMs;
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- topics
+
+  /** A client is about to ask for the creation of a topic that is not there. */
+  creating(name: string, settings: TopicSettings): ModelTopic {
+    const topic = new ModelTopic(name, settings, this.#now());
+    const incarnations = this.#incarnations.get(name) ?? [];
+    const last = incarnations.at(-1);
+    judge(!last || last.died !== null, () => `a test may not create ${name} before its deletion is sure`);
+    this.#incarnations.set(name, [...incarnations, topic]);
+    return topic;
+  }
+
+  /** The topic is there. */
+  created(topic: ModelTopic, id: string): void {
+    for (const other of this.#incarnations.get(topic.name) ?? []) {
+      judge(other === topic || other.id !== id, () => `${topic.name} was deleted and came back with the same id ${id}`);
+    }
+    judge(topic.id === null || topic.id === id, () => `${topic.name} had the id ${topic.id} and has ${id}`);
+    topic.id = id;
+    topic.reliable = true;
+  }
+
+  deleting(topic: ModelTopic): void {
+    topic.reliable = false;
+  }
+
+  deleted(topic: ModelTopic): void {
+    topic.died ??= this.#now();
+  }
+
+  /** Topics that are there or may be. */
+  get topics(): ModelTopic[] {
+    return [...this.#incarnations.values()].flatMap((incarnations) => incarnations.filter(({ died }) => died === null));
+  }
+
+  topic(name: string): ModelTopic | null {
+    const last = this.#incarnations.get(name)?.at(-1);
+    return last && last.died === null ? last : null;
+  }
+
+  /** A partition was opened on a worker. */
+  routed({ topic, partition, topicId, leaderEpoch, generation }: RouteImage): void {
+    const log = this.#incarnations
+      .get(topic)
+      ?.find(({ id }) => id === topicId)
+      ?.logs.at(partition);
+    if (!log) return; // Opened before its client knows its id.
+    judge(leaderEpoch > log.leaderEpoch, () => `${log.name} was opened with leader epoch ${leaderEpoch} after ${log.leaderEpoch}`);
+    log.leaderEpoch = leaderEpoch;
+    log.generation = generation;
+  }
+
+  /** What a client is about to ask of a partition. */
+  asks(topic: string, partition: number): Question {
+    const incarnation = this.topic(topic);
+    const log = incarnation?.logs[partition];
+    return {
+      topic,
+      partition,
+      asked: this.#now(),
+      floor: log ? { log, highFloor: log.highFloor } : null,
+      reliable: incarnation?.reliable ?? false,
+    };
+  }
+
+  /** The one log that the answer to the question can be about; null if it may be one or another. */
+  #logOf({ topic, partition, asked }: Question): ModelLog | null {
+    const possible = (this.#incarnations.get(topic) ?? []).filter(({ died }) => died === null || died >= asked);
+    return possible.length === 1 ? (possible[0]?.logs[partition] ?? null) : null;
+  }
+
+  #error(question: Question, error: ErrorName): void {
+    if (ALWAYS_POSSIBLE.has(error)) return;
+    const topic = this.topic(question.topic);
+    judge(
+      error === 'UNKNOWN_TOPIC_OR_PARTITION' && !(question.reliable && topic?.reliable),
+      () => `${question.topic}-${question.partition} is answered with ${error}`,
+    );
+  }
+
+  // --------------------------------------------------------------------------------------------------------- produce
+
+  newConnection(): number {
+    return ++this.#lastConnection;
+  }
+
+  get nextBatchId(): number {
+    return this.#lastBatchId + 1;
+  }
+
+  /** A client is about to send a batch whose records' values begin with {@link nextBatchId} and a slash. */
+  sending(batch: Pick<SentBatch, 'connection' | 'topic' | 'partition' | 'bytes' | 'timestampsMs' | 'flaw'>): SentBatch {
+    const sent: SentBatch = {
+      ...batch,
+      id: ++this.#lastBatchId,
+      bytes: Buffer.from(batch.bytes),
+      question: this.asks(batch.topic, batch.partition),
+      answered: null,
+      fate: 'unknown',
+      place: null,
+      logAppendTimeMs: -1,
+    };
+    this.#batches.set(sent.id, sent);
+    return sent;
+  }
+
+  acknowledged(batch: SentBatch, baseOffset: number, logAppendTimeMs: number, logStartOffset: number): void {
+    judge(batch.flaw === null, () => `batch ${batch.id} is acknowledged in spite of ${batch.flaw}`);
+    batch.answered = this.#now();
+    batch.fate = 'acknowledged';
+    this.acknowledgedRecords += batch.timestampsMs.length;
+    const log = this.#logOf(batch.question);
+    if (!log) return;
+    const { logAppendTime, flushAcks } = log.topic.settings;
+    judge(logAppendTimeMs >= 0 === logAppendTime, () => `batch ${batch.id} in ${log.name} has log append time ${logAppendTimeMs}`);
+    batch.logAppendTimeMs = logAppendTimeMs;
+    judge(logStartOffset >= 0 && logStartOffset <= baseOffset + batch.timestampsMs.length, () =>
+      `batch ${batch.id} at ${baseOffset} of ${log.name}, whose log starts at ${logStartOffset}`,
+    );
+    this.#put(log, batch, baseOffset);
+    const end = baseOffset + batch.timestampsMs.length;
+    log.highFloor = Math.max(log.highFloor, end);
+    if (flushAcks) log.durableEnd = Math.max(log.durableEnd, end);
+  }
+
+  refused(batch: SentBatch, error: ErrorName): void {
+    batch.answered = this.#now();
+    const aboutTopic = error === 'UNKNOWN_TOPIC_OR_PARTITION';
+    if (batch.flaw !== null && !aboutTopic && !ALWAYS_POSSIBLE.has(error)) {
+      judge(error === batch.flaw, () => `batch ${batch.id} is refused with ${error} instead of ${batch.flaw}`);
+    } else if (batch.flaw === null && SURELY_REFUSED.has(error) && !aboutTopic) {
+      judge(false, () => `batch ${batch.id} for ${batch.topic}-${batch.partition} is refused with ${error} without reason`);
+    }
+    if (aboutTopic) this.#error(batch.question, error);
+    if (SURELY_REFUSED.has(error)) {
+      judge(batch.place === null, () => `batch ${batch.id} is refused with ${error}, but was read from the log`);
+      batch.fate = 'refused';
+    }
+  }
+
+  /** The batch is known to be there. */
+  #put(log: ModelLog, batch: SentBatch, baseOffset: number): void {
+    const { place } = batch;
+    const where = () => `batch ${batch.id} (connection ${batch.connection}) at offset ${baseOffset} of ${log.name}`;
+    if (place) {
+      judge(place.log === log && place.baseOffset === baseOffset, () =>
+        `${where()}, but it is at offset ${place.baseOffset} of ${place.log.name}`,
+      );
+      return;
+    }
+    judge(batch.topic === log.topic.name && batch.partition === log.index, () => `${where()}, but it was sent to ${batch.topic}-${batch.partition}`);
+    judge(batch.fate !== 'refused' && batch.flaw === null, () => `${where()}, but it was refused or is flawed`);
+    judge(batch.fate !== 'lost', () => `${where()}, but a loss of power had taken it from the log`);
+    judge(batch.answered === null || batch.answered >= log.topic.born, () => `${where()}, but it was answered before this topic was made`);
+    for (let i = 0; i < batch.timestampsMs.length; i++) {
+      const other = log.batches.get(baseOffset + i);
+      judge(other === undefined, () => `${where()}, where batch ${other?.id} (connection ${other?.connection}, ${other?.fate}) is`);
+    }
+    batch.place = { log, baseOffset };
+    for (let i = 0; i < batch.timestampsMs.length; i++) log.batches.set(baseOffset + i, batch);
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- fetch
+
+  /** An answer to a fetch. Returns the offset behind what was read. */
+  fetched(question: Question, offset: number, part: FetchedPart): number {
+    const log = this.#logOf(question);
+    if (part.error !== null && part.error !== 'OFFSET_OUT_OF_RANGE') {
+      this.#error(question, part.error);
+      return offset;
+    }
+    if (!log) return offset;
+    const { highWatermark, logStartOffset, lastStableOffset } = part;
+    judge(0 <= logStartOffset && logStartOffset <= lastStableOffset && lastStableOffset <= highWatermark, () =>
+      `${log.name}: log start ${logStartOffset}, last stable offset ${lastStableOffset}, high watermark ${highWatermark}`,
+    );
+    this.#reached(log, question, highWatermark);
+    this.#started(log, logStartOffset);
+    if (part.error === 'OFFSET_OUT_OF_RANGE') {
+      // The answer may come of an older look than the log's end that it names.
+      const below = offset < logStartOffset;
+      const floor = question.floor?.log === log ? question.floor.highFloor : 0;
+      judge(below || offset > floor, () => `${log.name}: offset ${offset} is out of range, between ${logStartOffset} and ${floor}`);
+      return offset;
+    }
+    const batches = this.#decode(log, part.records);
+    const [first] = batches;
+    if (!first) return offset;
+    judge(first.baseOffset <= offset && offset <= first.lastOffset, () =>
+      `${log.name}: asked for offset ${offset}, got a batch from ${first.baseOffset} to ${first.lastOffset}`,
+    );
+    const end = this.#inOrder(log, batches);
+    judge(end <= highWatermark, () => `${log.name}: records up to ${end}, but the high watermark is ${highWatermark}`);
+    return end;
+  }
+
+  #decode(log: ModelLog, records: Buffer): Batch[] {
+    const batches: Batch[] = [];
+    for (let position = 0; position < records.length; ) {
+      let batch: Batch;
+      let value: string;
+      try {
+        batch = decodeBatch(records, position);
+        const [record] = batch.records();
+        value = record?.value?.toString('latin1') ?? '';
+      } catch (error) {
+        throw new Verdict(`${log.name}: an answer holds an invalid batch at byte ${position} of ${records.length}: ${error}`);
+      }
+      const id = Number(value.slice(0, value.indexOf('/')));
+      const sent = this.#batches.get(id);
+      judge(sent !== undefined, () => `${log.name}: a record that nobody sent: ${JSON.stringify(value.slice(0, 40))}`);
+      const bytes = records.subarray(position, position + batch.sizeBytes);
+      // With LogAppendTime the broker changes the header.
+      const from = log.topic.settings.logAppendTime ? BATCH_HEADER_BYTES : CRC_START;
+      judge(bytes.subarray(from).equals(sent.bytes.subarray(from)), () => `${log.name}: batch ${id} at ${batch.baseOffset} has other bytes than were sent`);
+      if (log.topic.settings.logAppendTime) {
+        judge(sent.logAppendTimeMs < 0 || sent.logAppendTimeMs === batch.maxTimestampMs, () =>
+          `${log.name}: batch ${id} was appended at ${sent.logAppendTimeMs}, and says ${batch.maxTimestampMs}`,
+        );
+        sent.logAppendTimeMs = batch.maxTimestampMs;
+      }
+      this.#put(log, sent, batch.baseOffset);
+      batches.push(batch);
+      this.batchesRead++;
+      position += batch.sizeBytes;
+    }
+    return batches;
+  }
+
+  /** Offsets without gaps, epochs that never fall, and each connection's batches as it sent them. Returns the end. */
+  #inOrder(log: ModelLog, batches: readonly Batch[]): number {
+    const newest = new Map<number, SentBatch>();
+    let next = batches[0]?.baseOffset ?? 0;
+    let epoch = -1;
+    for (const { baseOffset, lastOffset, leaderEpoch } of batches) {
+      judge((baseOffset as number) === next, () => `${log.name}: a batch at ${baseOffset} where ${next} must come`);
+      judge(leaderEpoch >= epoch, () => `${log.name}: leader epoch ${leaderEpoch} at offset ${baseOffset} after ${epoch}`);
+      judge(leaderEpoch <= log.leaderEpoch || log.leaderEpoch < 0, () =>
+        `${log.name}: leader epoch ${leaderEpoch} at offset ${baseOffset}, and the newest leader has ${log.leaderEpoch}`,
+      );
+      next = lastOffset + 1;
+      epoch = leaderEpoch;
+      const sent = log.batches.get(baseOffset);
+      if (!sent) continue;
+      const before = newest.get(sent.connection);
+      judge(!before || before.id < sent.id, () =>
+        `${log.name}: batch ${sent.id} at ${baseOffset} comes behind batch ${before?.id}, which connection ${sent.connection} sent later`,
+      );
+      newest.set(sent.connection, sent);
+    }
+    return next;
+  }
+
+  /** The log is known to have its high watermark at least there. */
+  #reached(log: ModelLog, question: Question, highWatermark: number): void {
+    const floor = question.floor?.log === log ? question.floor.highFloor : 0;
+    judge(highWatermark >= floor, () => `${log.name}: the high watermark ${highWatermark} has been at ${floor} before`);
+    log.highFloor = Math.max(log.highFloor, highWatermark);
+  }
+
+  // ---------------------------------------------------------------------------------------------------- list offsets
+
+  listed(question: Question, position: 'earliest' | 'latest' | number, answer: { error: ErrorName | null; offset: number; timestampMs: number }): void {
+    if (answer.error !== null) {
+      this.#error(question, answer.error);
+      return;
+    }
+    const log = this.#logOf(question);
+    if (!log) return;
+    if (position === 'earliest') this.#started(log, answer.offset);
+    else if (position === 'latest') this.#reached(log, question, answer.offset);
+    else this.#foundByTime(log, question, position, answer);
+  }
+
+  #foundByTime(log: ModelLog, question: Question, targetMs: number, { offset, timestampMs }: { offset: number; timestampMs: number }): void {
+    const { settings } = log.topic;
+    if (offset >= 0) {
+      const found = log.batches.get(offset);
+      const expectedMs = found ? timestampAt(found, offset) : timestampMs;
+      judge(timestampMs >= targetMs && timestampMs === expectedMs, () =>
+        `${log.name}: offset ${offset} was found for ${targetMs}, with timestamp ${timestampMs}; its own is ${expectedMs}`,
+      );
+    }
+    if (settings.retentionBytes >= 0 || settings.retentionMs >= 0) return;
+    const floor = question.floor?.log === log ? question.floor.highFloor : 0;
+    const end = offset >= 0 ? Math.min(offset, floor) : floor;
+    for (const [earlier, batch] of log.batches) {
+      if (earlier >= end) continue;
+      const earlierMs = timestampAt(batch, earlier);
+      judge(earlierMs < targetMs, () => `${log.name}: offset ${offset} was found for ${targetMs}, but ${earlier} has ${earlierMs}`);
+    }
+  }
+
+  /** The log begins there: what lay before must have been retention's to take. */
+  #started(log: ModelLog, logStartOffset: number): void {
+    const { retentionBytes, retentionMs } = log.topic.settings;
+    judge(logStartOffset === 0 || retentionBytes >= 0 || retentionMs >= 0, () => `${log.name} has no retention, but starts at ${logStartOffset}`);
+    if (retentionMs < 0) return;
+    for (const [offset, batch] of log.batches) {
+      if (offset >= logStartOffset) continue;
+      const ageMs = this.#wallMaxMs() - timestampAt(batch, offset);
+      judge(ageMs > retentionMs, () => `${log.name}: offset ${offset} is gone at the age of ${ageMs} ms, with retention.ms ${retentionMs}`);
+    }
+  }
+
+  // --------------------------------------------------------------------------------------- what happens to all of it
+
+  /** A broker has stopped in good order: everything is on the disk. */
+  stoppedCleanly(): void {
+    for (const { logs } of this.topics) for (const log of logs) log.durableEnd = log.highFloor;
+  }
+
+  /** A partition was read whole while nothing was written to it. `powerLost`: for the first time since a loss of power. */
+  readBack(log: ModelLog, { start, end, payloads }: ReadBack, powerLost: boolean): void {
+    const { settings } = log.topic;
+    if (powerLost) {
+      judge(end >= log.durableEnd, () => `${log.name} ends at ${end} after a loss of power, but everything below ${log.durableEnd} was on the disk`);
+      this.#forgetFrom(log, end);
+    }
+    judge(end >= log.highFloor, () => `${log.name} ends at ${end}, but its high watermark was at ${log.highFloor}`);
+    log.highFloor = end;
+    const batches = payloads.flatMap((payload) => this.#decode(log, payload));
+    judge((batches[0]?.baseOffset ?? end) === start, () => `${log.name} starts at ${start}, but its first batch at ${batches[0]?.baseOffset}`);
+    judge(this.#inOrder(log, batches) === end || batches.length === 0, () => `${log.name} ends at ${end}, but not its last batch`);
+    this.#started(log, start);
+    const bytes = batches.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    if (start > 0) this.retentions++;
+    judge(start === 0 || settings.retentionBytes < 0 || log.wasCut || bytes >= settings.retentionBytes, () =>
+      `${log.name}: retention left ${bytes} bytes, with retention.bytes ${settings.retentionBytes}`,
+    );
+    const there = new Set(batches.map(({ baseOffset }) => baseOffset as number));
+    for (const batch of new Set(log.batches.values())) {
+      const { baseOffset } = batch.place ?? { baseOffset: -1 };
+      judge(baseOffset < start || there.has(baseOffset), () => `${log.name}: batch ${batch.id} (${batch.fate}) at ${baseOffset} is gone`);
+    }
+  }
+
+  /** What lay there went with the power. */
+  #forgetFrom(log: ModelLog, end: number): void {
+    for (const [offset, batch] of log.batches) {
+      if (offset < end) continue;
+      log.batches.delete(offset);
+      batch.place = null;
+      batch.fate = 'lost';
+      log.wasCut = true;
+    }
+    if (end < log.highFloor) log.wasCut = true;
+    log.highFloor = Math.min(log.highFloor, end);
+  }
+
+  /** The first record of the log from `start` on that is not older, as a look-up by time must find it. */
+  firstSince(log: ModelLog, start: number, targetMs: number): { offset: number; timestampMs: number } {
+    for (let offset = start; offset < log.highFloor; offset++) {
+      const batch = log.batches.get(offset);
+      if (!batch) throw new Verdict(`${log.name}: nothing is known of offset ${offset}`);
+      const timestampMs = timestampAt(batch, offset);
+      if (timestampMs >= targetMs) return { offset, timestampMs };
+    }
+    return { offset: -1, timestampMs: -1 };
+  }
+
+  #now(): Moment {
+    return ++this.#moment;
+  }
+}
+
+function timestampAt({ place, timestampsMs, logAppendTimeMs }: SentBatch, offset: number): number {
+  if (logAppendTimeMs >= 0) return logAppendTimeMs;
+  return timestampsMs[offset - (place?.baseOffset ?? offset)] ?? -1;
+}

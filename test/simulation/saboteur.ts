@@ -1,0 +1,155 @@
+// Makes the faults of a history: at random moments, of the kinds that its seed picked.
+import type { Random } from '../../src/base/random.js';
+import type { SimulatedClock } from '../../src/base/simulated-clock.js';
+import type { SimulatedDisk } from '../../src/io/simulated-disk.js';
+import type { Administrator } from './administrator.js';
+import type { Client } from './client.js';
+import type { DiskWeather } from './disk-weather.js';
+import type { FaultCounts } from './faults.js';
+import type { Machine } from './machine.js';
+import type { ProducerClient } from './producer-client.js';
+import { between, chance, pick } from './streams.js';
+
+export interface SaboteurOptions {
+  readonly random: Random;
+  readonly clock: SimulatedClock;
+  readonly disk: SimulatedDisk;
+  readonly weather: DiskWeather;
+  readonly machine: Machine;
+  readonly faults: FaultCounts;
+  readonly producers: readonly ProducerClient[];
+  readonly clients: readonly Client[];
+  readonly administrator: Administrator;
+  readonly topicNames: readonly string[];
+}
+
+type Mischief = () => void;
+
+/** Each history has this part of the kinds, so that some are met without the others. */
+const KINDS_PART = 0.6;
+
+export class Saboteur {
+  readonly #options: SaboteurOptions;
+  readonly #kinds: readonly Mischief[];
+  readonly #pauseMsMax: number;
+  #stopped = false;
+
+  constructor(options: SaboteurOptions) {
+    this.#options = options;
+    const { random } = options;
+    const all: readonly Mischief[] = [
+      () => this.#crash('process'),
+      () => this.#crash('power'),
+      () => this.#restart(),
+      () => this.#killWorker(),
+      () => this.#failDisk(),
+      () => this.#fillDisk(),
+      () => this.#slowDisk(),
+      () => this.#stallReader(),
+      () => this.#dropConnection(),
+      () => this.#sendHalf(),
+      () => this.#delayControl(),
+      () => this.#jumpClock(),
+      () => this.#recreateTopic(),
+    ];
+    const kinds = all.filter(() => chance(random, KINDS_PART));
+    this.#kinds = kinds.length > 0 ? kinds : all;
+    this.#pauseMsMax = pick(random, [150, 400, 900]);
+    this.#next();
+  }
+
+  /** From now on nothing goes wrong. */
+  stop(): void {
+    this.#stopped = true;
+    const { weather, disk, machine } = this.#options;
+    weather.clear(disk);
+    machine.linkDelayMsMax = NORMAL_LINK_MS_MAX;
+  }
+
+  #next(): void {
+    const { clock, random } = this.#options;
+    clock.after(between(random, 5, this.#pauseMsMax), () => {
+      if (this.#stopped) return;
+      pick(random, this.#kinds)();
+      this.#next();
+    });
+  }
+
+  #crash(kind: 'process' | 'power'): void {
+    const { machine, random } = this.#options;
+    if (chance(random, 0.4)) machine.crashInDiskCall(kind, between(random, 1, 40));
+    else machine.crash(kind);
+  }
+
+  #restart(): void {
+    this.#options.machine.restart({ losePower: chance(this.#options.random, 0.3) });
+  }
+
+  #killWorker(): void {
+    const { machine, random, faults } = this.#options;
+    if (chance(random, 0.5)) machine.broker?.killWorkerInDiskCall(between(random, 1, 20));
+    else if (machine.broker?.killWorker()) faults.count('worker death');
+  }
+
+  #failDisk(): void {
+    const { disk, weather, random } = this.#options;
+    const operation = pick(random, ['write', 'write', 'read', 'readLater', 'sync', 'open', 'truncate', 'rename', 'remove', 'syncDirectory'] as const);
+    weather.failNext(disk, operation, between(random, 1, 3));
+  }
+
+  #fillDisk(): void {
+    const { disk, weather, random } = this.#options;
+    weather.fill(disk);
+    this.#later(between(random, 20, 500), () => weather.clear(disk));
+  }
+
+  #slowDisk(): void {
+    const { disk, weather, random } = this.#options;
+    weather.slowDown();
+    this.#later(between(random, 50, 1500), () => weather.clear(disk));
+  }
+
+  #stallReader(): void {
+    const { clients, faults, random } = this.#options;
+    pick(random, clients).stall(between(random, 20, chance(random, 0.2) ? 7000 : 800), () => faults.count('stalled reader'));
+  }
+
+  #dropConnection(): void {
+    const { clients, faults, random } = this.#options;
+    if (pick(random, clients).drop()) faults.count('connection drop');
+  }
+
+  #sendHalf(): void {
+    const { producers, faults, random } = this.#options;
+    if (pick(random, producers).sendHalf()) faults.count('half a frame');
+  }
+
+  #delayControl(): void {
+    const { machine, random } = this.#options;
+    machine.linkDelayMsMax = between(random, 50, 1500);
+    machine.linkIsSlow = false;
+    this.#later(between(random, 50, 1000), () => {
+      machine.linkDelayMsMax = NORMAL_LINK_MS_MAX;
+    });
+  }
+
+  #jumpClock(): void {
+    const { machine, faults, random } = this.#options;
+    const jumpMs = between(random, 100, 120_000);
+    machine.jumpWall(chance(random, 0.5) ? jumpMs : -jumpMs);
+    faults.count('wall clock jump');
+  }
+
+  #recreateTopic(): void {
+    const { administrator, random, topicNames } = this.#options;
+    administrator.recreate(pick(random, topicNames));
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    this.#options.clock.after(delayMs, () => {
+      if (!this.#stopped) run();
+    });
+  }
+}
+
+export const NORMAL_LINK_MS_MAX = 3;
