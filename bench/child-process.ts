@@ -5,10 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { deferred } from '../src/client/deferred.js';
 
 const STDERR_CHARACTERS_KEPT = 4000;
+const KILLED_WAIT_MS = 50;
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  // Handlers that come after this one remove files that a child might still be writing.
+  if (running.size > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, KILLED_WAIT_MS);
 });
 
 export interface Ended {

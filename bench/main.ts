@@ -51,13 +51,14 @@ async function main(options: BenchOptions): Promise<number> {
   });
   progress.stop();
   const output = options.jsonFile === '-' ? process.stderr : process.stdout;
-  output.write(`${table(reports, output.isTTY ?? false)}\n${quietness(reports)}`);
+  if (reports.length > 0) output.write(`${table(reports, output.isTTY ?? false)}\n${quietness(reports)}`);
   if (options.store && reports.length > 0) {
     const path = storeResults(join(root, 'bench/results'), reports, { time, commit, node, machine, options });
     process.stderr.write(`Appended to ${path}\n`);
   }
-  for (const { suite, reason } of failed) process.stderr.write(`${suite} failed: ${reason}\n`);
-  return failed.length === 0 ? 0 : 1;
+  if (failed.length === 0) return 0;
+  process.stderr.write(`Failed: ${failed.map(({ suite }) => suite).join(', ')}\n`);
+  return 1;
 }
 
 function checkRoom({ directory, bytes }: BenchOptions): void {
@@ -83,6 +84,9 @@ function jsonWriter(file: string | null): (line: object) => void {
   writeFileSync(file, '');
   return (line) => appendFileSync(file, `${JSON.stringify(line)}\n`);
 }
+
+// Whoever reads the output may have seen enough.
+process.stdout.on('error', () => process.exit(1));
 
 try {
   process.exitCode = await main(parseOptions(process.argv));

@@ -28,4 +28,6 @@ const thread = new SupervisorThread({
   logger: threadLogger(),
   tell: (event) => main.tell({ type: 'tell', event }),
 });
-exposeActor<SupervisorThreadCommand, SupervisorThreadReply>(port, (command, reply) => thread.receive(command, reply));
+exposeActor<SupervisorThreadCommand, SupervisorThreadReply>(port, (command, reply) =>
+  thread.receive(command, reply),
+);

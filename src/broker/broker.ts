@@ -84,13 +84,17 @@ export class Broker {
     const port = host.startSupervisor({ dataDirectory, config }, supervisorExited);
     // What is told before there is a router: the topics that exist.
     const early: SupervisorEvent[] = [];
-    const supervisor = new SupervisorLink(port, (event) => (broker ? broker.#receive(event) : early.push(event)));
+    const supervisor = new SupervisorLink(port, (event) =>
+      broker ? broker.#receive(event) : early.push(event),
+    );
     const started = await supervisor.call({ type: 'start' }, START_DEADLINE_MS);
     if (started?.type !== 'started') {
-      const reason = started?.type === 'not-started' ? started.reason : `The supervisor does not start. ${lastWords}`;
+      const reason =
+        started?.type === 'not-started' ? started.reason : `The supervisor does not start. ${lastWords}`;
       throw new OdradekError('ODR_START', reason);
     }
-    if (!started.clean) logger.warn('the last stop was not clean: logs are recovered', { directory: dataDirectory });
+    if (!started.clean)
+      logger.warn('the last stop was not clean: logs are recovered', { directory: dataDirectory });
     const writeBuffer = new WriteBuffer({
       extentBytes: EXTENT_BYTES,
       extents: Math.max(2, Math.floor(config.writeBufferBytes / EXTENT_BYTES)),
@@ -214,10 +218,13 @@ export class Broker {
       });
     }
     if (httpListen !== null) {
-      this.#health = await HealthServer.start(present(parseAddress(httpListen), 'the address of the HTTP door'), {
-        live: () => this.#dead === null,
-        ready: () => this.#readiness(),
-      });
+      this.#health = await HealthServer.start(
+        present(parseAddress(httpListen), 'the address of the HTTP door'),
+        {
+          live: () => this.#dead === null,
+          ready: () => this.#readiness(),
+        },
+      );
     }
   }
 

@@ -233,7 +233,10 @@ export class Connection implements ConnectionHandler {
     const partialSinceMs = this.#receiver.partialSinceMs;
     if (partialSinceMs !== null) {
       if (nowMs - partialSinceMs > bounds.frameTimeoutMs) return 'a frame did not arrive whole in time';
-      if (this.#receiver.holdsExtent && nowMs - this.#receiver.lastProgressMs > bounds.receiveStallTimeoutMs) {
+      if (
+        this.#receiver.holdsExtent &&
+        nowMs - this.#receiver.lastProgressMs > bounds.receiveStallTimeoutMs
+      ) {
         return 'a frame stopped arriving while others wait for memory';
       }
     }
@@ -243,7 +246,8 @@ export class Connection implements ConnectionHandler {
     } else {
       const unreadMs = nowMs - this.#outputSeen.sinceMs;
       const holdsInput = this.#receiver.holdsExtent && unreadMs > bounds.receiveStallTimeoutMs;
-      if (holdsInput || unreadMs > bounds.stallTimeoutMs) return 'answers were left unread while others wait for memory';
+      if (holdsInput || unreadMs > bounds.stallTimeoutMs)
+        return 'answers were left unread while others wait for memory';
     }
     const idle = this.#unanswered === 0 && pendingBytes === 0;
     if (idle && nowMs - this.#lastActivityMs > bounds.idleTimeoutMs) return 'idle';
@@ -269,7 +273,8 @@ export class Connection implements ConnectionHandler {
     const outputs = this.#outputs.splice(0);
     this.#queuedBytes = 0;
     if (outputs.length > 0) {
-      const pieces = outputs.length === 1 && outputs[0] ? outputs[0].pieces : outputs.flatMap(({ pieces }) => pieces);
+      const pieces =
+        outputs.length === 1 && outputs[0] ? outputs[0].pieces : outputs.flatMap(({ pieces }) => pieces);
       this.#transport.write(pieces, () => {
         for (const { done } of outputs) done?.();
         this.#taken();

@@ -4,10 +4,20 @@
 import { join } from 'node:path';
 import type { Clock, Timer } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
-import { type Offset, type PartitionIndex, type TopicId, toPartitionIndex, ZERO_OFFSET } from '../base/ids.js';
+import {
+  type Offset,
+  type PartitionIndex,
+  type TopicId,
+  toPartitionIndex,
+  ZERO_OFFSET,
+} from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
-import { type OffsetCheckpointEntry, readOffsetCheckpoint, writeOffsetCheckpoint } from '../log/checkpoint-file.js';
+import {
+  type OffsetCheckpointEntry,
+  readOffsetCheckpoint,
+  writeOffsetCheckpoint,
+} from '../log/checkpoint-file.js';
 import {
   deletePartitionFolder,
   hasCleanShutdownMark,
@@ -15,8 +25,8 @@ import {
   markCleanShutdown,
   partitionFolderName,
 } from '../log/data-directory.js';
-import { readPartitionTopicId } from '../log/partition-metadata.js';
 import type { LogRecovery } from '../log/open-log.js';
+import { readPartitionTopicId } from '../log/partition-metadata.js';
 import type { PartitionCheckpoint } from '../partition/messages.js';
 
 export interface DataDirectoryOptions {
@@ -48,11 +58,15 @@ export class DataDirectoryState {
   constructor(options: DataDirectoryOptions) {
     this.#options = options;
     const { disk, path } = options;
-    const folders = listPartitionFolders(disk, path).filter(({ topic }) => !options.foreign.includes(topic));
-    this.#folders = new Set(folders.map(({ topic, partition }) => partitionFolderName(topic, partition)));
+    const folders = listPartitionFolders(disk, path);
+    const ours = folders.filter(({ topic }) => !options.foreign.includes(topic));
+    this.#folders = new Set(ours.map(({ topic, partition }) => partitionFolderName(topic, partition)));
+    // A foreign folder too: the metadata log of a broker that crashed before it had any partition must be recovered.
     this.clean = hasCleanShutdownMark(disk, path) || folders.length === 0;
     const starts = this.#read('log-start-offset-checkpoint');
-    const startOf = new Map(starts.map((entry) => [partitionFolderName(entry.topic, entry.partition), entry.offset]));
+    const startOf = new Map(
+      starts.map((entry) => [partitionFolderName(entry.topic, entry.partition), entry.offset]),
+    );
     for (const { topic, partition, offset } of this.#read('recovery-point-offset-checkpoint')) {
       const name = partitionFolderName(topic, partition);
       const logStartOffset = startOf.get(name) ?? ZERO_OFFSET;
@@ -93,8 +107,26 @@ export class DataDirectoryState {
     if (!this.#closed) this.#timer ??= this.#options.clock.after(delayMs, () => this.#write());
   }
 
+  /** A log was opened. `done` is called when no higher recovery point of it is written down, at once if there is none. */
+  opened(checkpoint: PartitionCheckpoint, done: () => void): void {
+    const known = this.#checkpoints.get(partitionFolderName(checkpoint.topic, checkpoint.partition));
+    const lower = known !== undefined && checkpoint.recoveryPoint < known.recoveryPoint;
+    this.checkpoint(checkpoint);
+    if (!lower) {
+      done();
+      return;
+    }
+    this.#whenWritten.push(done);
+    this.#write();
+  }
+
   /** Removes the folders of a deleted topic that still bear its id. */
-  removeTopic(topic: string, topicId: TopicId, partitions: number, done: (error: Error | null) => void): void {
+  removeTopic(
+    topic: string,
+    topicId: TopicId,
+    partitions: number,
+    done: (error: Error | null) => void,
+  ): void {
     const { disk, clock } = this.#options;
     const next = (index: number): void => {
       if (index === partitions) {
@@ -134,7 +166,8 @@ export class DataDirectoryState {
       if (!clean) done();
       else {
         markCleanShutdown(this.#options.disk, this.#options.path, (error) => {
-          if (error) this.#options.logger.error('the clean stop could not be marked', { reason: error.message });
+          if (error)
+            this.#options.logger.error('the clean stop could not be marked', { reason: error.message });
           done();
         });
       }
@@ -161,20 +194,43 @@ export class DataDirectoryState {
     const { disk, path, logger } = this.#options;
     const checkpoints = [...this.#checkpoints.values()];
     const entries = (offset: (checkpoint: PartitionCheckpoint) => Offset) =>
-      checkpoints.map((checkpoint) => ({ topic: checkpoint.topic, partition: checkpoint.partition, offset: offset(checkpoint) }));
+      checkpoints.map((checkpoint) => ({
+        topic: checkpoint.topic,
+        partition: checkpoint.partition,
+        offset: offset(checkpoint),
+      }));
     const ended = (error: DiskError | null) => {
       if (error) logger.error('a checkpoint cannot be written', { reason: error.message });
       this.#writing = false;
+      if (error && !this.#closed) {
+        // Who waits for it must go on waiting.
+        this.#changed = true;
+        this.#timer ??= this.#options.clock.after(CHECKPOINT_SOON_MS, () => this.#write());
+        return;
+      }
       if (this.#changed) {
-        if (this.#closed) this.#write();
+        if (this.#closed || this.#whenWritten.length > 0) this.#write();
         else this.#timer ??= this.#options.clock.after(CHECKPOINT_SOON_MS, () => this.#write());
         return;
       }
       for (const written of this.#whenWritten.splice(0)) written();
     };
-    writeOffsetCheckpoint(disk, path, 'recovery-point-offset-checkpoint', entries(({ recoveryPoint }) => recoveryPoint), (error) => {
-      if (error) ended(error);
-      else writeOffsetCheckpoint(disk, path, 'log-start-offset-checkpoint', entries(({ logStartOffset }) => logStartOffset), ended);
-    });
+    writeOffsetCheckpoint(
+      disk,
+      path,
+      'recovery-point-offset-checkpoint',
+      entries(({ recoveryPoint }) => recoveryPoint),
+      (error) => {
+        if (error) ended(error);
+        else
+          writeOffsetCheckpoint(
+            disk,
+            path,
+            'log-start-offset-checkpoint',
+            entries(({ logStartOffset }) => logStartOffset),
+            ended,
+          );
+      },
+    );
   }
 }

@@ -179,7 +179,9 @@ export class Fetch {
     // An owner may have published between the look and the wish.
     const missed = sights.some(({ route, published }) => {
       const now = route?.view.read();
-      return now?.highWatermark !== published?.highWatermark || now?.logStartOffset !== published?.logStartOffset;
+      return (
+        now?.highWatermark !== published?.highWatermark || now?.logStartOffset !== published?.logStartOffset
+      );
     });
     if (missed) this.#lookAgain();
   }
@@ -331,7 +333,10 @@ class Reading {
       return true;
     }
     if (firstBatchBytes > this.#ports.readBuffer.bytes) {
-      this.#ports.logger.error('a record batch is larger than the read buffer', { file: found.file.path, bytes: firstBatchBytes });
+      this.#ports.logger.error('a record batch is larger than the read buffer', {
+        file: found.file.path,
+        bytes: firstBatchBytes,
+      });
       this.#add(sight, null, 'MESSAGE_TOO_LARGE');
       return true;
     }
@@ -378,4 +383,3 @@ class Reading {
 
 /** A read is never smaller: it must hold a batch header to tell how large the first batch is. */
 const MINIMUM_READ_BYTES = 64;
-

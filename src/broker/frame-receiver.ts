@@ -92,7 +92,9 @@ export class FrameReceiver {
   /** Where the next bytes go. While reading is paused nothing arrives, and the answer does not matter. */
   receiveBuffer(): Buffer {
     if (this.#filled === this.#buffer.length) return this.#options.sharedBuffer;
-    const end = this.#extent ? Math.min(this.#buffer.length, this.#filled + this.#sizes.extentReadBytes) : this.#buffer.length;
+    const end = this.#extent
+      ? Math.min(this.#buffer.length, this.#filled + this.#sizes.extentReadBytes)
+      : this.#buffer.length;
     return this.#buffer.subarray(this.#filled, end);
   }
 
@@ -149,7 +151,10 @@ export class FrameReceiver {
   #stall(): void {
     this.#stalled = true;
     const rest = this.#filled - this.#parsed;
-    if (this.#buffer === this.#options.sharedBuffer || (this.#extent && rest <= this.#sizes.smallFrameBytes)) {
+    if (
+      this.#buffer === this.#options.sharedBuffer ||
+      (this.#extent && rest <= this.#sizes.smallFrameBytes)
+    ) {
       this.#moveTo(Buffer.allocUnsafeSlow(rest), null);
     }
   }
@@ -157,23 +162,34 @@ export class FrameReceiver {
   /** Finds the region for the next read; false if there is none now, then `resume` follows. */
   #makeRoom(lastRead: number): boolean {
     const rest = this.#filled - this.#parsed;
-    const large = lastRead >= this.#sizes.largeReadBytes;
+    // An extent without a frame that needs it is held in the hope of more: by few, for who hopes has no deadline.
+    const large =
+      lastRead >= this.#sizes.largeReadBytes ||
+      (this.#extent !== null && this.#filled === this.#buffer.length);
+    const hopeful = large && this.#options.writeBuffer.ample;
     if (rest === 0) {
       this.#partialSinceMs = null;
-      if (this.#extent === null || !large) {
+      if (this.#extent === null || !hopeful) {
         this.#useShared();
         return true;
       }
-      if (this.#extent.users === 1) this.#filled = this.#parsed = 0; // All that was taken from it is written.
-      if (this.#buffer.length - this.#filled >= this.#sizes.largeReadBytes) return true;
+      if (!this.#extent.large) {
+        if (this.#extent.users === 1) this.#filled = this.#parsed = 0; // All that was taken from it is written.
+        if (this.#buffer.length - this.#filled >= this.#sizes.largeReadBytes) return true;
+      }
       return this.#useExtent(this.#sizes.largeReadBytes, 0);
     }
-    const needed = rest >= LENGTH_BYTES ? LENGTH_BYTES + this.#buffer.readUInt32BE(this.#parsed) : LENGTH_BYTES;
+    const needed =
+      rest >= LENGTH_BYTES ? LENGTH_BYTES + this.#buffer.readUInt32BE(this.#parsed) : LENGTH_BYTES;
     const isPrivate = this.#extent === null && this.#buffer !== this.#options.sharedBuffer;
-    if ((this.#extent || isPrivate) && this.#parsed + needed <= this.#buffer.length && this.#filled < this.#buffer.length) {
+    if (
+      (this.#extent || isPrivate) &&
+      this.#parsed + needed <= this.#buffer.length &&
+      this.#filled < this.#buffer.length
+    ) {
       return true;
     }
-    if (needed > this.#sizes.smallFrameBytes || large) return this.#useExtent(needed, rest);
+    if (needed > this.#sizes.smallFrameBytes || hopeful) return this.#useExtent(needed, rest);
     // Exactly one frame, so that what follows it goes to the shared buffer again.
     this.#moveTo(Buffer.allocUnsafeSlow(Math.max(needed, LENGTH_BYTES)), null);
     return true;
@@ -181,26 +197,28 @@ export class FrameReceiver {
 
   /** Moves the rest to an extent with room for `needed` bytes, or keeps it in private memory until there is one. */
   #useExtent(needed: number, rest: number): boolean {
-    const extent = this.#options.writeBuffer.acquire(needed);
-    if (extent) {
-      this.#moveTo(extent.bytes, extent);
-      return true;
-    }
+    if (this.#moveToExtent(needed)) return true;
     if (rest === 0) {
       this.#useShared();
       return true;
     }
     // Holding an extent while waiting for another could leave everyone waiting.
     this.#moveTo(Buffer.allocUnsafeSlow(rest), null);
+    // What it held itself may be what it needs.
+    if (this.#moveToExtent(needed)) return true;
     this.#wantedBytes = needed;
     this.#options.writeBuffer.whenFree(needed, this.#onFree);
     return false;
   }
 
+  #moveToExtent(needed: number): boolean {
+    const extent = this.#options.writeBuffer.acquire(needed);
+    if (extent) this.#moveTo(extent.bytes, extent);
+    return extent !== null;
+  }
+
   #retryRoom(): boolean {
-    const extent = this.#options.writeBuffer.acquire(this.#wantedBytes);
-    if (!extent) return false;
-    this.#moveTo(extent.bytes, extent);
+    if (!this.#moveToExtent(this.#wantedBytes)) return false;
     this.#wantedBytes = 0;
     this.#lastProgressMs = this.#options.clock.monotonicMs();
     this.#partialSinceMs = this.#lastProgressMs;

@@ -83,7 +83,10 @@ export class ListOffsets {
       case 'corrupt':
         return this.#invalid(place.path, place.position, place.reason);
       default:
-        this.#ports.logger.error('a segment cannot be read', { file: place.error.path, reason: place.error.message });
+        this.#ports.logger.error('a segment cannot be read', {
+          file: place.error.path,
+          reason: place.error.message,
+        });
         return refused('KAFKA_STORAGE_ERROR');
     }
   }

@@ -43,7 +43,8 @@ export class Placement<Partition> {
   readonly workers: WorkerSlots<Partition>[] = [];
 
   constructor(workersMax: number, slotsMax: number) {
-    for (let index = 0; index < workersMax; index++) this.workers.push(new WorkerSlots<Partition>(index, slotsMax));
+    for (let index = 0; index < workersMax; index++)
+      this.workers.push(new WorkerSlots<Partition>(index, slotsMax));
   }
 
   /** The worker with the fewest partitions. */

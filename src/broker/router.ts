@@ -18,9 +18,16 @@ import { LogReader } from '../log/log-reader.js';
 import type { Extent, WriteBuffer } from '../partition/write-buffer.js';
 import { Connection, type Door } from './connection.js';
 import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
-import { ListOffsets, type ListOffsetsTarget, type ListedOffset } from './list-offsets.js';
 import type { ReceiveSizes } from './frame-receiver.js';
-import type { RouteImage, Supervisor, SupervisorCommand, SupervisorEvent, SupervisorReply, TopicImage } from './messages.js';
+import { type ListedOffset, ListOffsets, type ListOffsetsTarget } from './list-offsets.js';
+import type {
+  RouteImage,
+  Supervisor,
+  SupervisorCommand,
+  SupervisorEvent,
+  SupervisorReply,
+  TopicImage,
+} from './messages.js';
 import type { ReadBuffer } from './read-buffer.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
 import { type Appended, notAppended, WorkerLink } from './worker-link.js';

@@ -95,7 +95,11 @@ export function startSupervisor(options: StartOptions, done: (result: Started | 
           return;
         }
         try {
-          const supervisor = superviseWith(options, data, new EmbeddedStore({ log, directory, disk, clock, logger }));
+          const supervisor = superviseWith(
+            options,
+            data,
+            new EmbeddedStore({ log, directory, disk, clock, logger }),
+          );
           done({ supervisor, clusterId: identity.clusterId, clean: data.clean });
         } catch (error) {
           fail(error);
@@ -116,7 +120,12 @@ function identify(
     if (existing) {
       if (existing.nodeId !== config.nodeId) {
         const was = `belongs to node ${existing.nodeId}, but this is node ${config.nodeId}`;
-        done(new OdradekError('ODR_START', `The data directory ${dataDirectory} ${was}: give the right --data-dir or --node-id.`));
+        done(
+          new OdradekError(
+            'ODR_START',
+            `The data directory ${dataDirectory} ${was}: give the right --data-dir or --node-id.`,
+          ),
+        );
       } else done(existing);
       return;
     }
@@ -134,7 +143,8 @@ function prepare({ dataDirectory, disk, logger }: StartOptions, done: (error: Er
     done(error);
     if (error) return;
     removeDeletedPartitions(disk, dataDirectory, (problem) => {
-      if (problem) logger.warn('folders of deleted partitions cannot be removed', { reason: problem.message });
+      if (problem)
+        logger.warn('folders of deleted partitions cannot be removed', { reason: problem.message });
     });
   });
 }
@@ -165,7 +175,11 @@ function openMetadataLog(
   );
 }
 
-function superviseWith(options: StartOptions, data: DataDirectoryState, metadata: EmbeddedStore): SupervisorActor {
+function superviseWith(
+  options: StartOptions,
+  data: DataDirectoryState,
+  metadata: EmbeddedStore,
+): SupervisorActor {
   const { config, clock, random, logger, tell, publishedBy } = options;
   let supervisor: SupervisorActor | null = null;
   metadata.list((entries, revision) => {

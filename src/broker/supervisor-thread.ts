@@ -57,7 +57,8 @@ export class SupervisorThread {
   }
 
   #start(reply: (reply: SupervisorThreadReply) => void): void {
-    const publishedBy = (index: number, slot: number, generation: number) => this.#published(index, slot, generation);
+    const publishedBy = (index: number, slot: number, generation: number) =>
+      this.#published(index, slot, generation);
     startSupervisor({ ...this.#options, publishedBy }, (result) => {
       if (result instanceof Error) {
         reply({ type: 'not-started', reason: result.message });
@@ -89,6 +90,10 @@ export class SupervisorThread {
     const worker = this.#workers.get(index);
     const published = worker ? new ViewReader(worker.views, slot, generation).read() : null;
     if (!published) return null;
-    return { type: 'worker-died', segmentBaseOffset: published.segmentBaseOffset, bytes: published.segmentBytes };
+    return {
+      type: 'worker-died',
+      segmentBaseOffset: published.segmentBaseOffset,
+      bytes: published.segmentBytes,
+    };
   }
 }

@@ -23,10 +23,17 @@ import { type Random, randomUuid } from '../base/random.js';
 import type { BrokerConfig } from '../config/broker-config.js';
 import { resolveTopicConfig, validateTopicOverrides } from '../config/topic-config.js';
 import { topicNameProblem } from '../config/topic-name.js';
+import type { LogRecovery } from '../log/open-log.js';
 import type { MetadataImage } from '../metadata/image.js';
 import type { MetadataChange, MetadataCommit, MetadataStore } from '../metadata/metadata-store.js';
-import { deletingKey, encodeRecord, partitionKey, TOPIC_PREFIX, type TopicRecord, topicKey } from '../metadata/schema.js';
-import type { LogRecovery } from '../log/open-log.js';
+import {
+  deletingKey,
+  encodeRecord,
+  partitionKey,
+  TOPIC_PREFIX,
+  type TopicRecord,
+  topicKey,
+} from '../metadata/schema.js';
 import type { PartitionEvent, PartitionName, PartitionReply } from '../partition/messages.js';
 import type { DataDirectoryState } from './data-directory-state.js';
 import {
@@ -99,25 +106,38 @@ export class SupervisorActor {
   #unfinished = 0;
   #stopping = false;
   readonly #background: Partition[] = [];
+  /** Whether each log that a crash left behind has been recovered: a stop before that is no clean one. */
+  #recovered: boolean;
+  #backgroundSucceeded = true;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#placement = new Placement(options.config.workers, SLOTS_PER_WORKER);
     for (const [name, record] of options.image.topics) this.#topics.set(name, this.#topic(name, record));
     options.metadata.watch(options.revision, (changes) => this.#changed(changes));
-    options.tell({ type: 'topics', updated: [...this.#topics].map(([name, topic]) => this.#image(name, topic)), deleted: [] });
+    options.tell({
+      type: 'topics',
+      updated: [...this.#topics].map(([name, topic]) => this.#image(name, topic)),
+      deleted: [],
+    });
     for (const { topicId, name, partitions } of options.image.deleting.values()) {
       this.#removeFolders(topicId, name, partitions, () => {});
     }
     // After a crash all logs are recovered (a first use goes before); after a clean stop they wait for their first use, or
     // for the retention check.
+    this.#recovered = options.data.clean;
     if (options.data.clean) this.#openAllAfter(options.config.logRetentionCheckIntervalMs);
     else this.#openAll();
   }
 
   receive(command: SupervisorCommand, answer: Reply): void {
     if (this.#stopping || this.#unfinished >= COMMANDS_MAX) {
-      answer(failed('THROTTLING_QUOTA_EXCEEDED', this.#stopping ? 'The broker is stopping.' : 'Too many commands wait.'));
+      answer(
+        failed(
+          'THROTTLING_QUOTA_EXCEEDED',
+          this.#stopping ? 'The broker is stopping.' : 'Too many commands wait.',
+        ),
+      );
       return;
     }
     this.#unfinished++;
@@ -177,13 +197,15 @@ export class SupervisorActor {
       this.#creating.delete(name);
       const created = this.#topics.get(name);
       if (result.type !== 'committed' || created?.record.topicId !== record.topicId) {
-        const reason = result.type === 'failed' ? result.reason : 'The topic was created or deleted by another request.';
+        const reason =
+          result.type === 'failed' ? result.reason : 'The topic was created or deleted by another request.';
         reply(failed(result.type === 'failed' ? 'UNKNOWN_SERVER_ERROR' : 'TOPIC_ALREADY_EXISTS', reason));
         return;
       }
       this.#options.logger.info('topic created', { topic: name, partitions });
       reply({ type: 'topic', topic: this.#image(name, created) });
-      if (partitions <= OPENED_AT_CREATION_MAX) for (const partition of created.partitions) this.#open(partition, () => {});
+      if (partitions <= OPENED_AT_CREATION_MAX)
+        for (const partition of created.partitions) this.#open(partition, () => {});
     });
   }
 
@@ -195,12 +217,16 @@ export class SupervisorActor {
       return { error: 'TOPIC_ALREADY_EXISTS', detail: `There is a topic ${JSON.stringify(name)} already.` };
     }
     for (const deleting of image.deleting.values()) {
-      if (deleting.name === name) return { error: 'TOPIC_ALREADY_EXISTS', detail: 'The old topic of this name is being deleted.' };
+      if (deleting.name === name)
+        return { error: 'TOPIC_ALREADY_EXISTS', detail: 'The old topic of this name is being deleted.' };
     }
     const count = partitions || config.numPartitions;
     const room = this.#placement.workers.length * SLOTS_PER_WORKER - this.#partitionCount();
     if (count > room) {
-      return { error: 'INVALID_PARTITIONS', detail: `This broker has room for ${room} more partitions, not ${count}.` };
+      return {
+        error: 'INVALID_PARTITIONS',
+        detail: `This broker has room for ${room} more partitions, not ${count}.`,
+      };
     }
     const replicas = replicationFactor || config.defaultReplicationFactor;
     if (replicas !== 1) {
@@ -230,11 +256,18 @@ export class SupervisorActor {
     };
     metadata.commit(commit, (result) => {
       if (result.type !== 'committed') {
-        reply(failed('UNKNOWN_SERVER_ERROR', result.type === 'failed' ? result.reason : 'The topic changed meanwhile.'));
+        reply(
+          failed(
+            'UNKNOWN_SERVER_ERROR',
+            result.type === 'failed' ? result.reason : 'The topic changed meanwhile.',
+          ),
+        );
         return;
       }
       logger.info('topic deleted', { topic: name });
-      this.#closeForDeletion(topic.partitions, () => this.#removeFolders(topicId, name, replicas.length, () => reply({ type: 'done' })));
+      this.#closeForDeletion(topic.partitions, () =>
+        this.#removeFolders(topicId, name, replicas.length, () => reply({ type: 'done' })),
+      );
     });
   }
 
@@ -250,7 +283,8 @@ export class SupervisorActor {
       left++;
       const generation = ++this.#generation;
       partition.generation = generation; // What is under way for it is void from here on.
-      for (const waiting of partition.waiting.splice(0)) waiting(failed('UNKNOWN_TOPIC_OR_PARTITION', 'The topic was deleted.'));
+      for (const waiting of partition.waiting.splice(0))
+        waiting(failed('UNKNOWN_TOPIC_OR_PARTITION', 'The topic was deleted.'));
       const release = () => {
         if (partition.generation === generation && partition.worker) this.#release(partition);
         ended();
@@ -355,7 +389,13 @@ export class SupervisorActor {
         inSyncReplicas: state?.inSyncReplicas ?? replicas,
       };
     });
-    return { name, topicId: record.topicId, internal: record.internal, overrides: record.overrides, partitions };
+    return {
+      name,
+      topicId: record.topicId,
+      internal: record.internal,
+      overrides: record.overrides,
+      partitions,
+    };
   }
 
   #partitionCount(): number {
@@ -366,7 +406,10 @@ export class SupervisorActor {
 
   // -------------------------------------------------------------------------------------------- opening partitions
 
-  #openForRouter({ topic, partition: index }: { topic: string; partition: PartitionIndex }, reply: Reply): void {
+  #openForRouter(
+    { topic, partition: index }: { topic: string; partition: PartitionIndex },
+    reply: Reply,
+  ): void {
     const partition = this.#topics.get(topic)?.partitions[index];
     if (partition) this.#open(partition, reply);
     else reply(failed('UNKNOWN_TOPIC_OR_PARTITION', 'There is no such partition.'));
@@ -447,18 +490,34 @@ export class SupervisorActor {
       OPEN_DEADLINE_MS,
       (reply) => {
         if (partition.generation !== generation) return;
-        if (reply.type === 'failed') {
-          logger.error('partition cannot be opened', { topic, partition: index, reason: reply.detail });
-          this.#failOpening(partition, reply.error, reply.detail);
+        if (reply.type !== 'opened') {
+          const reason = reply.type === 'failed' ? reply.detail : 'The worker gave no sense.';
+          logger.error('partition cannot be opened', { topic, partition: index, reason });
+          this.#failOpening(
+            partition,
+            reply.type === 'failed' ? reply.error : 'UNKNOWN_SERVER_ERROR',
+            reason,
+          );
           return;
         }
-        partition.phase = 'open';
-        partition.recovery = null;
-        this.#options.tell({
-          type: 'routed',
-          route: { topic, topicId, partition: index, worker: worker.index, slot, generation, leaderEpoch, directory },
+        // What a recovery cut must not count as safe on disk once other records take its place.
+        data.opened(reply.checkpoint, () => {
+          if (partition.generation !== generation) return;
+          partition.phase = 'open';
+          partition.recovery = null;
+          const route = {
+            topic,
+            topicId,
+            partition: index,
+            worker: worker.index,
+            slot,
+            generation,
+            leaderEpoch,
+            directory,
+          };
+          this.#options.tell({ type: 'routed', route });
+          for (const waiting of partition.waiting.splice(0)) waiting({ type: 'done' });
         });
-        for (const waiting of partition.waiting.splice(0)) waiting({ type: 'done' });
       },
     );
   }
@@ -482,9 +541,13 @@ export class SupervisorActor {
   /** Opens one partition after the other, so that recovery and retention reach those that nobody uses. */
   #openAll(): void {
     if (this.#background.length > 0) return;
+    this.#backgroundSucceeded = true;
     for (const { partitions } of this.#topics.values()) {
       for (const partition of partitions) {
-        if (partition.phase === 'closed' && this.#options.data.hasFolder(partition.topic, partition.partition)) {
+        if (
+          partition.phase === 'closed' &&
+          this.#options.data.hasFolder(partition.topic, partition.partition)
+        ) {
           this.#background.push(partition);
         }
       }
@@ -493,22 +556,22 @@ export class SupervisorActor {
   }
 
   #openNext(): void {
-    for (;;) {
-      if (this.#stopping) return;
-      const partition = this.#background.pop();
-      if (!partition) {
-        this.#openAllAfter(this.#options.config.logRetentionCheckIntervalMs);
-        return;
-      }
-      if (partition.phase === 'open' || !this.#exists(partition)) continue;
-      this.#open(partition, () => this.#openNext());
+    if (this.#stopping) return;
+    const partition = this.#background.pop();
+    if (!partition) {
+      this.#recovered ||= this.#backgroundSucceeded;
+      this.#openAllAfter(this.#options.config.logRetentionCheckIntervalMs);
       return;
     }
-  }
-
-  /** Whether it is a partition of a topic that has not been deleted. */
-  #exists(partition: Partition): boolean {
-    return this.#topics.get(partition.topic)?.partitions[partition.partition] === partition;
+    const topic = this.#topics.get(partition.topic);
+    if (topic?.partitions[partition.partition] !== partition) {
+      this.#openNext();
+      return;
+    }
+    this.#open(partition, (reply) => {
+      if (reply.type === 'failed') this.#backgroundSucceeded = false;
+      this.#openNext();
+    });
   }
 
   // ------------------------------------------------------------------------------------------------------ workers
@@ -539,7 +602,10 @@ export class SupervisorActor {
     while ((slots.deathsMs[0] ?? nowMs) < nowMs - DEATHS_WINDOW_MS) slots.deathsMs.shift();
     logger.error('partition worker died', { worker: index, reason, partitions: slots.partitions.size });
     if (slots.deathsMs.length > DEATHS_MAX) {
-      tell({ type: 'fatal', reason: `Partition worker ${index} died ${slots.deathsMs.length} times within a minute: ${reason}` });
+      tell({
+        type: 'fatal',
+        reason: `Partition worker ${index} died ${slots.deathsMs.length} times within a minute: ${reason}`,
+      });
       return;
     }
     for (const partition of [...slots.partitions.values()]) {
@@ -548,7 +614,12 @@ export class SupervisorActor {
         partition.recovery =
           publishedBy(index, partition.slot, partition.generation) ??
           data.recoveryAfterDeath(partition.topic, partition.partition);
-        tell({ type: 'unrouted', topic: partition.topic, partition: partition.partition, error: 'NOT_LEADER_OR_FOLLOWER' });
+        tell({
+          type: 'unrouted',
+          topic: partition.topic,
+          partition: partition.partition,
+          error: 'NOT_LEADER_OR_FOLLOWER',
+        });
       }
       this.#release(partition);
       if (this.#exists(partition)) this.#open(partition, () => {});
@@ -559,6 +630,14 @@ export class SupervisorActor {
     this.#options.data.checkpoint(event.checkpoint);
   }
 
+  /** Whether a log whose worker died has not been opened again. */
+  #lacksRecovery(): boolean {
+    for (const { partitions } of this.#topics.values()) {
+      if (partitions.some(({ recovery }) => recovery !== null)) return true;
+    }
+    return false;
+  }
+
   #stop(reply: Reply): void {
     this.#stopping = true;
     const { data, metadata } = this.#options;
@@ -566,7 +645,7 @@ export class SupervisorActor {
     let left = 1;
     const ended = () => {
       if (--left > 0) return;
-      let clean = true;
+      let clean = this.#recovered && !this.#lacksRecovery();
       for (const drained of replies) {
         if (drained.type !== 'drained') clean = false;
         else {
@@ -574,7 +653,9 @@ export class SupervisorActor {
           for (const checkpoint of drained.checkpoints) data.checkpoint(checkpoint);
         }
       }
-      metadata.close(() => data.close(clean, () => reply(clean ? { type: 'done' } : failed('KAFKA_STORAGE_ERROR', 'Not all logs could be flushed.'))));
+      const reason = 'Not all logs were recovered and flushed; the next start sees to it.';
+      const stopped = () => reply(clean ? { type: 'done' } : failed('KAFKA_STORAGE_ERROR', reason));
+      metadata.close(() => data.close(clean, stopped));
     };
     for (const { worker } of this.#placement.workers) {
       if (!worker) continue;

@@ -34,7 +34,12 @@ export interface PartitionWorkerData {
 export type SupervisorThreadCommand =
   | { readonly type: 'start' }
   | { readonly type: 'command'; readonly command: SupervisorCommand }
-  | { readonly type: 'worker-started'; readonly worker: number; readonly views: Int32Array; readonly port: MessagePort }
+  | {
+      readonly type: 'worker-started';
+      readonly worker: number;
+      readonly views: Int32Array;
+      readonly port: MessagePort;
+    }
   | { readonly type: 'worker-exited'; readonly worker: number; readonly reason: string };
 
 export type SupervisorThreadReply =

@@ -91,7 +91,11 @@ export class WorkerHost {
   }
 
   #start(name: WorkerName, data: object, port: MessagePort, exited: (reason: string) => void): Worker {
-    const thread = new Worker(workerEntry(name), { workerData: data, transferList: [port], name: `odradek-${name}` });
+    const thread = new Worker(workerEntry(name), {
+      workerData: data,
+      transferList: [port],
+      name: `odradek-${name}`,
+    });
     let reason = '';
     this.#threads.add(thread);
     thread.on('message', (line: LogLine) => this.#logger[line.level](line.message, line.fields));

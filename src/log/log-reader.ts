@@ -6,7 +6,7 @@ import { type Offset, toOffset } from '../base/ids.js';
 import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { BatchWalker } from './batch-walker.js';
 import { parseSegmentFileName, segmentFileName } from './file-names.js';
-import { findOffsetEntry, offsetEntryCount } from './offset-index.js';
+import { findEntryBehind, findOffsetEntry, offsetEntryCount } from './offset-index.js';
 import { findTimeEntry, lastTimeEntry, type TimeEntry, timeEntryCount } from './time-index.js';
 
 /** A consistent snapshot of what the owner of the log published. */
@@ -108,6 +108,18 @@ class ReadSegment {
       }
     }
     return this.walk(0, endPosition);
+  }
+
+  /** Walks on behind a broken batch from the next one that the index knows; null unless that begins at the offset or before. */
+  walkBehind(position: number, offset: number, endPosition: number): BatchWalker | null {
+    const index = this.#openIndex('offset');
+    if (!index) return null;
+    const count = offsetEntryCount(this.#disk.size(index));
+    const entry = findEntryBehind(this.#disk, index, this.baseOffset, count, position);
+    if (!entry || entry.position >= endPosition) return null;
+    const walker = this.walk(entry.position, endPosition);
+    const leads = walker.next() && walker.lastOffset === entry.lastOffset && walker.baseOffset <= offset;
+    return leads ? this.walk(entry.position, endPosition) : null;
   }
 
   /** Walks from where the first batch with the timestamp may be. */
@@ -271,14 +283,19 @@ export class LogReader {
     for (const baseOffset of this.#basesFrom(offset, published)) {
       const segment = this.#open(baseOffset);
       const endPosition = segment.endPosition(published);
-      const walker = segment.walkTo(offset, endPosition);
-      while (walker.next()) {
-        if (walker.lastOffset < offset) continue;
-        return walker.lastOffset < published.highWatermark
-          ? found(segment, walker.batchPosition, endPosition)
-          : END;
+      let walker = segment.walkTo(offset, endPosition);
+      for (;;) {
+        while (walker.next()) {
+          if (walker.lastOffset < offset) continue;
+          return walker.lastOffset < published.highWatermark
+            ? found(segment, walker.batchPosition, endPosition)
+            : END;
+        }
+        if (!walker.problem) break;
+        const behind = segment.walkBehind(walker.position, offset, endPosition);
+        if (!behind) return corrupt(segment, walker);
+        walker = behind;
       }
-      if (walker.problem) return corrupt(segment, walker);
     }
     return END;
   }

@@ -14,10 +14,16 @@ import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Log } from '../log/log.js';
 import { LogReader } from '../log/log-reader.js';
-import { readLastOffsetDelta, stampPlace } from '../record/batch-header.js';
 import { BatchBuilder } from '../record/batch-builder.js';
+import { readLastOffsetDelta, stampPlace } from '../record/batch-header.js';
 import { BatchReader } from '../record/batch-reader.js';
-import type { CommitResult, MetadataChange, MetadataCommit, MetadataEntry, MetadataStore } from './metadata-store.js';
+import type {
+  CommitResult,
+  MetadataChange,
+  MetadataCommit,
+  MetadataEntry,
+  MetadataStore,
+} from './metadata-store.js';
 
 export interface EmbeddedStoreOptions {
   readonly log: Log;
@@ -230,7 +236,10 @@ export class EmbeddedStore implements MetadataStore {
         const place = reader.locate(next, published);
         if (place.type === 'end') break;
         if (place.type !== 'found') {
-          throw new OdradekError('ODR_CORRUPT', `The metadata log ${directory} cannot be read at offset ${next}.`);
+          throw new OdradekError(
+            'ODR_CORRUPT',
+            `The metadata log ${directory} cannot be read at offset ${next}.`,
+          );
         }
         next = toOffset(this.#replaySegmentPart(place.file.path, disk, place, next));
       }
@@ -257,14 +266,18 @@ export class EmbeddedStore implements MetadataStore {
         for (const { key, value, headers } of batch.records()) {
           const version = headers.find((header) => header.key === FORMAT_HEADER)?.value?.[0];
           if (version !== FORMAT_VERSION || key === null) {
-            throw new OdradekError('ODR_START', `${path} was written by a newer version of Odradek, or by something else.`);
+            throw new OdradekError(
+              'ODR_START',
+              `${path} was written by a newer version of Odradek, or by something else.`,
+            );
           }
           this.#replayRecord(key.toString(), value);
         }
         next = batch.lastOffset + 1;
       }
       if (reader.position === 0) {
-        if (bytes < buffer.length) throw new OdradekError('ODR_CORRUPT', `${path} ends inside a batch at ${position}.`);
+        if (bytes < buffer.length)
+          throw new OdradekError('ODR_CORRUPT', `${path} ends inside a batch at ${position}.`);
         buffer = Buffer.allocUnsafe(buffer.length * 2); // A batch larger than the buffer.
       }
       position += reader.position;

@@ -29,7 +29,10 @@ export class MetadataImage {
   }
 
   /** The last known state of a partition, with the revision for a comparison (0: never written). */
-  partition(topicId: TopicId, index: number): (PartitionRecord & { readonly modRevision: number }) | undefined {
+  partition(
+    topicId: TopicId,
+    index: number,
+  ): (PartitionRecord & { readonly modRevision: number }) | undefined {
     return this.#partitions.get(partitionKey(topicId, index));
   }
 

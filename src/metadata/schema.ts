@@ -5,8 +5,16 @@
 //   topics/NAME                      {topicId, internal, overrides, replicas: broker ids of each partition}
 //   partitions/TOPIC_ID/INDEX        {leader, leaderEpoch, inSyncReplicas}; written when a leader starts
 //   deleting/TOPIC_ID                {name, partitions}: the topic is gone, its folders may not be
-import { toBrokerId, toLeaderEpoch, type BrokerId, type LeaderEpoch, type TopicId, toTopicId } from '../base/ids.js';
+
 import { OdradekError } from '../base/errors.js';
+import {
+  type BrokerId,
+  type LeaderEpoch,
+  type TopicId,
+  toBrokerId,
+  toLeaderEpoch,
+  toTopicId,
+} from '../base/ids.js';
 
 export const CLUSTER_KEY = 'cluster';
 export const TOPIC_PREFIX = 'topics/';
@@ -40,15 +48,19 @@ export interface DeletingRecord {
   readonly partitions: number;
 }
 
-export const encodeRecord = (record: TopicRecord | PartitionRecord | DeletingRecord | { clusterId: string }): string =>
-  JSON.stringify({ version: VERSION, ...record });
+export const encodeRecord = (
+  record: TopicRecord | PartitionRecord | DeletingRecord | { clusterId: string },
+): string => JSON.stringify({ version: VERSION, ...record });
 
 type Json = Record<string, unknown>;
 
 function parse(key: string, value: string): Json {
   const json = JSON.parse(value) as Json;
   if (json['version'] !== VERSION) {
-    throw new OdradekError('ODR_START', `The metadata entry ${key} was written by a newer version of Odradek.`);
+    throw new OdradekError(
+      'ODR_START',
+      `The metadata entry ${key} was written by a newer version of Odradek.`,
+    );
   }
   return json;
 }
@@ -80,5 +92,9 @@ export function decodePartition(key: string, value: string): PartitionRecord {
 
 export function decodeDeleting(key: string, value: string): DeletingRecord {
   const json = parse(key, value);
-  return { topicId: toTopicId(String(json['topicId'])), name: String(json['name']), partitions: Number(json['partitions']) };
+  return {
+    topicId: toTopicId(String(json['topicId'])),
+    name: String(json['name']),
+    partitions: Number(json['partitions']),
+  };
 }

@@ -73,8 +73,13 @@ export interface PartitionCheckpoint extends PartitionName {
 
 export type PartitionReply =
   | { readonly type: 'done' }
+  | { readonly type: 'opened'; readonly checkpoint: PartitionCheckpoint }
   | { readonly type: 'described'; readonly sizeBytes: number; readonly checkpoint: PartitionCheckpoint }
-  | { readonly type: 'drained'; readonly checkpoints: readonly PartitionCheckpoint[]; readonly clean: boolean }
+  | {
+      readonly type: 'drained';
+      readonly checkpoints: readonly PartitionCheckpoint[];
+      readonly clean: boolean;
+    }
   | { readonly type: 'failed'; readonly error: ErrorName; readonly detail: string };
 
 /** worker → supervisor. */

@@ -88,7 +88,8 @@ export class PartitionActor {
   changedCheckpoint(): PartitionCheckpoint | null {
     const checkpoint = this.checkpoint;
     const { recoveryPoint, logStartOffset } = this.#reported;
-    if (checkpoint.recoveryPoint === recoveryPoint && checkpoint.logStartOffset === logStartOffset) return null;
+    if (checkpoint.recoveryPoint === recoveryPoint && checkpoint.logStartOffset === logStartOffset)
+      return null;
     this.#reported = checkpoint;
     return checkpoint;
   }
@@ -229,10 +230,22 @@ export class PartitionActor {
   #acknowledge({ token, batch, logAppendTimeMs }: Staged): void {
     assert(batch.lastOffset < this.#highWatermark, 'nothing is acknowledged above the high watermark');
     const { logStartOffset } = this.#log;
-    this.#options.complete({ token, error: 0, baseOffset: batch.baseOffset, logAppendTimeMs, logStartOffset });
+    this.#options.complete({
+      token,
+      error: 0,
+      baseOffset: batch.baseOffset,
+      logAppendTimeMs,
+      logStartOffset,
+    });
   }
 
   #refuse(token: number, error: ErrorName): void {
-    this.#options.complete({ token, error: ERRORS[error].code, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 });
+    this.#options.complete({
+      token,
+      error: ERRORS[error].code,
+      baseOffset: -1,
+      logAppendTimeMs: -1,
+      logStartOffset: -1,
+    });
   }
 }

@@ -46,7 +46,11 @@ type Reply = (reply: PartitionReply) => void;
 /** A group is cut at so many batches or bytes. */
 const GROUP_BATCHES_MAX = 512;
 const GROUP_BYTES_MAX = 2 * 1024 * 1024;
-const STOPPING: PartitionReply = { type: 'failed', error: 'NOT_LEADER_OR_FOLLOWER', detail: 'The worker is about to end.' };
+const STOPPING: PartitionReply = {
+  type: 'failed',
+  error: 'NOT_LEADER_OR_FOLLOWER',
+  detail: 'The worker is about to end.',
+};
 /** How often changed checkpoints are reported. */
 const REPORT_MS = 1000;
 
@@ -87,7 +91,11 @@ export class PartitionHost {
     }
     const actor = this.#actors.get(command.slot);
     if (!actor) {
-      reply({ type: 'failed', error: 'NOT_LEADER_OR_FOLLOWER', detail: 'The partition is not open on this worker.' });
+      reply({
+        type: 'failed',
+        error: 'NOT_LEADER_OR_FOLLOWER',
+        detail: 'The partition is not open on this worker.',
+      });
       return;
     }
     switch (command.type) {
@@ -143,11 +151,9 @@ export class PartitionHost {
         logStartOffset: command.logStartOffset,
       },
       (log) => {
-        if (log instanceof Error) reply({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: log.message });
-        else {
-          this.#start(command, log);
-          reply({ type: 'done' });
-        }
+        if (log instanceof Error)
+          reply({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: log.message });
+        else reply({ type: 'opened', checkpoint: this.#start(command, log).checkpoint });
         const waiting = this.#opening.get(slot) ?? [];
         this.#opening.delete(slot);
         for (const retry of waiting) retry();
@@ -155,7 +161,10 @@ export class PartitionHost {
     );
   }
 
-  #start({ topic, partition, slot, generation, leaderEpoch, config }: OpenPartition, log: Log): void {
+  #start(
+    { topic, partition, slot, generation, leaderEpoch, config }: OpenPartition,
+    log: Log,
+  ): PartitionActor {
     const { clock, logger, views } = this.#options;
     const actor = new PartitionActor({
       topic,
@@ -178,6 +187,7 @@ export class PartitionHost {
         }),
     });
     this.#actors.set(slot, actor);
+    return actor;
   }
 
   /** Flushes and closes everything; submissions that still come are refused. */
@@ -264,7 +274,13 @@ export class PartitionHost {
 
   #refuse(token: number): void {
     const error = ERRORS.NOT_LEADER_OR_FOLLOWER.code;
-    this.#complete(COMPLETION_KIND.appended, { token, error, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 });
+    this.#complete(COMPLETION_KIND.appended, {
+      token,
+      error,
+      baseOffset: -1,
+      logAppendTimeMs: -1,
+      logStartOffset: -1,
+    });
   }
 
   #complete(kind: number, completion: Completion): void {

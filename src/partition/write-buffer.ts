@@ -65,6 +65,7 @@ export class WriteBuffer {
   readonly extentBytes: number;
   /** The longest frame that can be taken at all. */
   readonly frameBytesMax: number;
+  readonly #extents: number;
   readonly #largeStart: number;
   /** Last in, first out: the extent used last is the one in the processor's cache. */
   readonly #free: Extent[] = [];
@@ -79,6 +80,7 @@ export class WriteBuffer {
   constructor({ extentBytes, extents, largeBytes }: WriteBufferOptions) {
     assert(extents >= 2, 'staging and receiving need an extent each');
     this.extentBytes = extentBytes;
+    this.#extents = extents;
     this.#largeStart = extentBytes * extents;
     this.memory = new SharedArrayBuffer(this.#largeStart + largeBytes);
     this.bytes = Buffer.from(this.memory);
@@ -89,6 +91,15 @@ export class WriteBuffer {
   /** Extents that nobody uses. */
   get freeExtents(): number {
     return this.#free.length;
+  }
+
+  /**
+   * Whether half of the extents for receiving can be had. Who holds one that is not needed just now does so while this is true
+   * only; so half of them are never held without need.
+   */
+  get ample(): boolean {
+    const available = this.#free.length - (this.#staging === null ? 1 : 0);
+    return available * 2 >= this.#extents - 1;
   }
 
   /** Whether someone waits for room. */

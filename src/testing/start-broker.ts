@@ -80,7 +80,10 @@ export async function startBroker(options: StartBrokerOptions = {}): Promise<Tes
   }
 }
 
-function start(dataDirectory: string, { config = {}, workers, logger = silentLogger }: StartBrokerOptions): Promise<Broker> {
+function start(
+  dataDirectory: string,
+  { config = {}, workers, logger = silentLogger }: StartBrokerOptions,
+): Promise<Broker> {
   const parsed = parseBrokerConfig([
     ['odradek.native.listen', '127.0.0.1:0'],
     ['odradek.http.listen', '127.0.0.1:0'],

@@ -91,7 +91,11 @@ describe('A log that was damaged after a kill', () => {
     const connection = await NativeConnection.open(broker.native);
     await connection.must({
       ...{ type: 'createTopic', name: TOPIC, partitions: 1, replicationFactor: 1, validateOnly: false },
-      configs: [{ name: 'segment.bytes', value: String(SEGMENT_BYTES) }],
+      configs: [
+        { name: 'segment.bytes', value: String(SEGMENT_BYTES) },
+        // An index entry for each batch: behind a broken length, only an entry leads on.
+        { name: 'index.interval.bytes', value: '1' },
+      ],
     });
     // The flush that follows the last roll takes in what is there when it begins: the rest must come later.
     const flushed = BATCHES_OF_A_SEGMENT * (SEGMENTS - 1) + 1;

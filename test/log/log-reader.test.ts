@@ -149,6 +149,18 @@ describe('LogReader', () => {
       expect(baseOffsetAt(machine, reader.locate(toOffset(12), publish(log)))).toBe(12);
     });
 
+    it('finds the first record of the batch with the next index entry behind a corrupt one', () => {
+      const { machine, log, reader } = setUp(range(30).map((i) => ({ baseOffset: i * 3, count: 3 })));
+      machine.wait((done) => log.flush(done));
+      const batchBytes = batch({ baseOffset: 0, count: 3 }).bytes.length;
+      machine.disk.corrupt(`${DIRECTORY}/00000000000000000000.log`, 2 * batchBytes + 16);
+      const located = range(18).map((offset) =>
+        baseOffsetAt(machine, reader.locate(toOffset(offset), publish(log))),
+      );
+      const lost = Array.from({ length: 6 }, () => 'corrupt'); // The batch, and one without an entry behind it.
+      expect(located).toEqual([0, 0, 0, 3, 3, 3, ...lost, 12, 12, 12, 15, 15, 15]);
+    });
+
     it('hands out a disk error as a value', () => {
       const { machine, log, reader } = setUp([{ baseOffset: 0 }]);
       machine.disk.failNext({ operation: 'read', path: /\.log$/ });

@@ -31,7 +31,7 @@ export class ProducerClient extends Client {
     this.#habits = {
       acks: pick(random, [['all'], ['all'], ['all', 'leader'], ['all', 'all', 'none']] as const),
       unansweredMax: between(random, 1, 12),
-      pauseMsMax: pick(random, [2, 10, 40]),
+      pauseMsMax: pick(random, [10, 40, 120]),
       recordsMax: pick(random, [1, 4, 10]),
       paddingBytesMax: pick(random, [10, 100, 600]),
       flawed: pick(random, [0, 0.02]),

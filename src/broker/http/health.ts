@@ -24,21 +24,29 @@ export class HealthServer {
 
   /** Rejects with {@link OdradekError} ODR_START if the address cannot be had. */
   static start({ host, port }: Address, states: HealthStates): Promise<HealthServer> {
-    const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
-      const path = (request.url ?? '').split('?')[0];
-      const answer = (status: number, body: object) => {
-        response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-        response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
-      };
-      if (request.method !== 'GET' && request.method !== 'HEAD') answer(405, { error: 'method not allowed' });
-      else if (path === '/health/live') answer(states.live() ? 200 : 503, { live: states.live() });
-      else if (path === '/health/ready') answer(states.ready().ready ? 200 : 503, states.ready());
-      else answer(404, { error: 'not found', paths: ['/health/live', '/health/ready'] });
-    });
+    const server = createServer(
+      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      (request, response) => {
+        const path = (request.url ?? '').split('?')[0];
+        const answer = (status: number, body: object) => {
+          response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+          response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
+        };
+        if (request.method !== 'GET' && request.method !== 'HEAD')
+          answer(405, { error: 'method not allowed' });
+        else if (path === '/health/live') answer(states.live() ? 200 : 503, { live: states.live() });
+        else if (path === '/health/ready') answer(states.ready().ready ? 200 : 503, states.ready());
+        else answer(404, { error: 'not found', paths: ['/health/live', '/health/ready'] });
+      },
+    );
     server.maxConnections = CONNECTIONS_MAX;
     return new Promise((resolve, reject) => {
       server.once('error', (error) => {
-        reject(new OdradekError('ODR_START', `The HTTP door cannot listen on ${host}:${port}: ${error.message}`, { cause: error }));
+        reject(
+          new OdradekError('ODR_START', `The HTTP door cannot listen on ${host}:${port}: ${error.message}`, {
+            cause: error,
+          }),
+        );
       });
       server.listen(port, host, () => resolve(new HealthServer(server)));
     });

@@ -5,7 +5,10 @@ import type { RequestContext } from './context.js';
 export function handleFetch(context: RequestContext, request: FetchRequest): void {
   const { router, connection } = context;
   if (request.partitions.length > REQUEST_PARTITIONS_MAX) {
-    context.fail({ error: 'INVALID_REQUEST', detail: `A request may name ${REQUEST_PARTITIONS_MAX} partitions.` });
+    context.fail({
+      error: 'INVALID_REQUEST',
+      detail: `A request may name ${REQUEST_PARTITIONS_MAX} partitions.`,
+    });
     return;
   }
   const fetch = router.fetch(

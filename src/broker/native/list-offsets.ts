@@ -4,7 +4,10 @@ import type { RequestContext } from './context.js';
 export function handleListOffsets(context: RequestContext, request: ListOffsetsRequest): void {
   const { router } = context;
   if (request.partitions.length > REQUEST_PARTITIONS_MAX) {
-    context.fail({ error: 'INVALID_REQUEST', detail: `A request may name ${REQUEST_PARTITIONS_MAX} partitions.` });
+    context.fail({
+      error: 'INVALID_REQUEST',
+      detail: `A request may name ${REQUEST_PARTITIONS_MAX} partitions.`,
+    });
     return;
   }
   const targets = request.partitions.map(({ topic, partition, position }) => ({

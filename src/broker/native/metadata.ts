@@ -33,12 +33,18 @@ export function handleMetadata(context: RequestContext, request: MetadataRequest
   const { router } = context;
   const names = [...new Set(request.topics)];
   if (names.length > REQUEST_PARTITIONS_MAX) {
-    context.fail({ error: 'INVALID_REQUEST', detail: `A request may name ${REQUEST_PARTITIONS_MAX} topics.` });
+    context.fail({
+      error: 'INVALID_REQUEST',
+      detail: `A request may name ${REQUEST_PARTITIONS_MAX} topics.`,
+    });
     return;
   }
   if (names.length === 0) {
     const topics = request.all ? router.topics.all().filter(({ image }) => !image.internal) : [];
-    answer(context, topics.map(({ image }) => topicMetadata(image)));
+    answer(
+      context,
+      topics.map(({ image }) => topicMetadata(image)),
+    );
     return;
   }
   const failures = new Map<string, Failure>();

@@ -1,8 +1,8 @@
 // The native door: one connection of the native protocol (proto/odradek.proto). Each request is decoded, handled by the file
 // of its kind, and answered once, in any order.
 import { assertNever } from '../../base/assert.js';
-import { type Failure, OdradekError } from '../../base/errors.js';
 import type { Timer } from '../../base/clock.js';
+import { type Failure, OdradekError } from '../../base/errors.js';
 import { encodeFrame, REQUEST_HEADER_BYTES_MAX } from '../../protocol/native/frame.js';
 import type { RequestHeader, ResponseBody } from '../../protocol/native/messages.js';
 import { decodeRequestHeader, readCorrelationId } from '../../protocol/native/request-header.js';
@@ -86,7 +86,10 @@ export class NativeDoor implements Door {
     const { correlationId, body } = header;
     const router = this.#router;
     if (body === null) {
-      this.#send(correlationId, null, { error: 'INVALID_REQUEST', detail: 'The request has no body that is known here.' });
+      this.#send(correlationId, null, {
+        error: 'INVALID_REQUEST',
+        detail: 'The request has no body that is known here.',
+      });
       return true;
     }
     if (body.type === 'cancel') {
@@ -187,6 +190,9 @@ export class NativeDoor implements Door {
     records?: readonly Uint8Array[],
     release?: () => void,
   ): void {
-    this.#connection.send(encodeFrame(encodeResponseHeader({ correlationId, error, body }), records), release);
+    this.#connection.send(
+      encodeFrame(encodeResponseHeader({ correlationId, error, body }), records),
+      release,
+    );
   }
 }

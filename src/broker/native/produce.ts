@@ -1,11 +1,15 @@
-import type { Appended } from '../worker-link.js';
 import type { Failure } from '../../base/errors.js';
 import type { Extent } from '../../partition/write-buffer.js';
-import { type ProducePartitionResult, type ProduceRequest, REQUEST_PARTITIONS_MAX } from '../../protocol/native/messages.js';
+import {
+  type ProducePartitionResult,
+  type ProduceRequest,
+  REQUEST_PARTITIONS_MAX,
+} from '../../protocol/native/messages.js';
 import type { Connection } from '../connection.js';
 import type { Frame } from '../frame-receiver.js';
 import type { Router } from '../router.js';
 import type { PartitionEntry } from '../topic-table.js';
+import type { Appended } from '../worker-link.js';
 import type { RequestContext } from './context.js';
 
 /** The payload in the write buffer; `extent` holds one use, ours. */
@@ -69,12 +73,16 @@ const isKnown = (entry: PartitionEntry | undefined): entry is PartitionEntry => 
 function requestProblem({ partitions }: ProduceRequest, payload: Frame): Failure | null {
   const invalid = (detail: string): Failure => ({ error: 'INVALID_REQUEST', detail });
   if (partitions.length > REQUEST_PARTITIONS_MAX) {
-    return invalid(`A request may name ${REQUEST_PARTITIONS_MAX} partitions, this one names ${partitions.length}.`);
+    return invalid(
+      `A request may name ${REQUEST_PARTITIONS_MAX} partitions, this one names ${partitions.length}.`,
+    );
   }
   let bytes = 0;
   for (const { recordsBytes } of partitions) bytes += recordsBytes;
   const has = payload.end - payload.start;
-  return bytes === has ? null : invalid(`The partitions' batches take ${bytes} bytes, the payload has ${has}.`);
+  return bytes === has
+    ? null
+    : invalid(`The partitions' batches take ${bytes} bytes, the payload has ${has}.`);
 }
 
 function entriesOf({ topics }: Router, { partitions }: ProduceRequest): (PartitionEntry | undefined)[] {
@@ -103,7 +111,9 @@ function submitAll(
 ): void {
   let at = start;
   partitions.forEach(({ recordsBytes }, index) => {
-    router.append(entries[index], { start: at, bytes: recordsBytes, extent }, (result) => done(index, result));
+    router.append(entries[index], { start: at, bytes: recordsBytes, extent }, (result) =>
+      done(index, result),
+    );
     at += recordsBytes;
   });
   extent.release();

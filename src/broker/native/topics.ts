@@ -44,7 +44,10 @@ export function handleDescribeTopic(context: RequestContext, { name }: DescribeT
   const { router } = context;
   const topic = router.topics.topic(name);
   if (!topic) {
-    context.fail({ error: 'UNKNOWN_TOPIC_OR_PARTITION', detail: `There is no topic ${JSON.stringify(name)}.` });
+    context.fail({
+      error: 'UNKNOWN_TOPIC_OR_PARTITION',
+      detail: `There is no topic ${JSON.stringify(name)}.`,
+    });
     return;
   }
   router.withRoutes(topic.partitions, () => {
@@ -59,7 +62,10 @@ export function handleDescribeTopic(context: RequestContext, { name }: DescribeT
 }
 
 function answer(context: RequestContext, topic: TopicEntry, sizes: readonly PartitionSize[]): void {
-  const { entries } = resolveTopicConfig(context.router.options.config, Object.entries(topic.image.overrides));
+  const { entries } = resolveTopicConfig(
+    context.router.options.config,
+    Object.entries(topic.image.overrides),
+  );
   context.reply({
     type: 'describeTopic',
     topic: topicMetadata(topic.image),
@@ -68,12 +74,29 @@ function answer(context: RequestContext, topic: TopicEntry, sizes: readonly Part
   });
 }
 
-function describePartition({ route, index, failure }: PartitionEntry, size: PartitionSize | undefined): PartitionDescription {
+function describePartition(
+  { route, index, failure }: PartitionEntry,
+  size: PartitionSize | undefined,
+): PartitionDescription {
   const published = route?.view.read();
   if (!published || !size || size.error !== 'NONE') {
     const error = size && size.error !== 'NONE' ? size.error : (failure?.error ?? 'NOT_LEADER_OR_FOLLOWER');
-    return { partition: index, logStartOffset: 0, highWatermark: 0, logEndOffset: 0, sizeBytes: 0, error: { error } };
+    return {
+      partition: index,
+      logStartOffset: 0,
+      highWatermark: 0,
+      logEndOffset: 0,
+      sizeBytes: 0,
+      error: { error },
+    };
   }
   const { logStartOffset, highWatermark, logEndOffset } = published;
-  return { partition: index, logStartOffset, highWatermark, logEndOffset, sizeBytes: size.sizeBytes, error: null };
+  return {
+    partition: index,
+    logStartOffset,
+    highWatermark,
+    logEndOffset,
+    sizeBytes: size.sizeBytes,
+    error: null,
+  };
 }

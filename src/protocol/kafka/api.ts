@@ -1,5 +1,5 @@
 import { Message } from './message.js';
-import type { DecodedFields, EncodableFields, Fields } from './schema.js';
+import type { Fields } from './schema.js';
 import type { VersionRangeText } from './version-range.js';
 
 export interface ApiOptions<

@@ -3,27 +3,49 @@ import { produce } from './messages/00-produce.js';
 import { fetch } from './messages/01-fetch.js';
 import { listOffsets } from './messages/02-list-offsets.js';
 import { metadata } from './messages/03-metadata.js';
+import { offsetCommit } from './messages/08-offset-commit.js';
+import { offsetFetch } from './messages/09-offset-fetch.js';
+import { findCoordinator } from './messages/10-find-coordinator.js';
+import { joinGroup } from './messages/11-join-group.js';
+import { heartbeat } from './messages/12-heartbeat.js';
+import { leaveGroup } from './messages/13-leave-group.js';
+import { syncGroup } from './messages/14-sync-group.js';
+import { describeGroups } from './messages/15-describe-groups.js';
+import { listGroups } from './messages/16-list-groups.js';
 import { apiVersions } from './messages/18-api-versions.js';
 import { createTopics } from './messages/19-create-topics.js';
 import { deleteTopics } from './messages/20-delete-topics.js';
 import { initProducerId } from './messages/22-init-producer-id.js';
 import { offsetForLeaderEpoch } from './messages/23-offset-for-leader-epoch.js';
 import { describeConfigs } from './messages/32-describe-configs.js';
+import { deleteGroups } from './messages/42-delete-groups.js';
+import { offsetDelete } from './messages/47-offset-delete.js';
 import { describeCluster } from './messages/60-describe-cluster.js';
 import { describeTopicPartitions } from './messages/75-describe-topic-partitions.js';
 
-/** The APIs that can be decoded and encoded, by key; what a broker lists are those that it answers. */
+/** The APIs that can be decoded and encoded, by key. A broker lists those of them that it answers. */
 export const APIS = [
   produce,
   fetch,
   listOffsets,
   metadata,
+  offsetCommit,
+  offsetFetch,
+  findCoordinator,
+  joinGroup,
+  heartbeat,
+  leaveGroup,
+  syncGroup,
+  describeGroups,
+  listGroups,
   apiVersions,
   createTopics,
   deleteTopics,
   initProducerId,
   offsetForLeaderEpoch,
   describeConfigs,
+  deleteGroups,
+  offsetDelete,
   describeCluster,
   describeTopicPartitions,
 ] as const;

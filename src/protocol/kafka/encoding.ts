@@ -34,7 +34,7 @@ interface Insertion {
 }
 
 class Encoding {
-  buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   view = viewOf(this.buffer);
   capacity = BUFFER_BYTES;
   #insertions: Insertion[] = [];
