@@ -556,22 +556,26 @@ export class SupervisorActor {
   }
 
   #openNext(): void {
-    if (this.#stopping) return;
-    const partition = this.#background.pop();
-    if (!partition) {
-      this.#recovered ||= this.#backgroundSucceeded;
-      this.#openAllAfter(this.#options.config.logRetentionCheckIntervalMs);
+    for (;;) {
+      if (this.#stopping) return;
+      const partition = this.#background.pop();
+      if (!partition) {
+        this.#recovered ||= this.#backgroundSucceeded;
+        this.#openAllAfter(this.#options.config.logRetentionCheckIntervalMs);
+        return;
+      }
+      if (partition.phase === 'open' || !this.#exists(partition)) continue;
+      this.#open(partition, (reply) => {
+        if (reply.type === 'failed') this.#backgroundSucceeded = false;
+        this.#openNext();
+      });
       return;
     }
-    const topic = this.#topics.get(partition.topic);
-    if (topic?.partitions[partition.partition] !== partition) {
-      this.#openNext();
-      return;
-    }
-    this.#open(partition, (reply) => {
-      if (reply.type === 'failed') this.#backgroundSucceeded = false;
-      this.#openNext();
-    });
+  }
+
+  /** Whether it is a partition of a topic that has not been deleted. */
+  #exists(partition: Partition): boolean {
+    return this.#topics.get(partition.topic)?.partitions[partition.partition] === partition;
   }
 
   // ------------------------------------------------------------------------------------------------------ workers

@@ -5,7 +5,7 @@
 //   b  the buffer          p  the position in it          e…  the end of the message or of the tagged field
 //   t  decoding.ts         k… constants                   budget  elements that arrays may still have
 import { decoding, ELEMENTS_MAX, type Run, STRING_BYTES_MAX } from './decoding.js';
-import { headBytes, isFixed, type Layout, leastBytes, leastStructBytes, type WireField } from './layout.js';
+import { headBytes, isFixed, type Layout, leastBytes, type WireField } from './layout.js';
 import { FIXED_BYTES, type FixedKind } from './schema.js';
 import { SourceWriter } from './source-writer.js';
 
@@ -31,30 +31,34 @@ function defaultValue(field: WireField): unknown {
   return Object.freeze(Object.fromEntries(fields.map((inner) => [inner.name, defaultValue(inner)])));
 }
 
-function uint32At(at: (offset: number) => string, offset: number): string {
-  return `(${at(offset)} << 24 | ${at(offset + 1)} << 16 | ${at(offset + 2)} << 8 | ${at(offset + 3)})`;
+function byteAt(offset: number): string {
+  return offset === 0 ? 'b[p]' : `b[p + ${offset}]`;
 }
 
-/** The value of a fixed field that lies `offset` bytes behind the position. */
-function fixedAt(kind: FixedKind, offset: number): string {
-  const at = (index: number) => (index === 0 ? 'b[p]' : `b[p + ${index}]`);
+function int32At(offset: number): string {
+  const [first, second, third, fourth] = [0, 1, 2, 3].map((index) => byteAt(offset + index));
+  return `(${first} << 24 | ${second} << 16 | ${third} << 8 | ${fourth})`;
+}
+
+/** The value of a fixed field at the position. */
+function fixedValue(kind: FixedKind): string {
   switch (kind) {
     case 'boolean':
-      return `${at(offset)} !== 0`;
+      return 'b[p] !== 0';
     case 'int8':
-      return `${at(offset)} << 24 >> 24`;
+      return 'b[p] << 24 >> 24';
     case 'int16':
-      return `(${at(offset)} << 8 | ${at(offset + 1)}) << 16 >> 16`;
+      return '(b[p] << 8 | b[p + 1]) << 16 >> 16';
     case 'uint16':
-      return `${at(offset)} << 8 | ${at(offset + 1)}`;
+      return 'b[p] << 8 | b[p + 1]';
     case 'int32':
-      return uint32At(at, offset);
+      return int32At(0);
     case 'int64':
-      return `${uint32At(at, offset)} * 4294967296 + (${uint32At(at, offset + 4)} >>> 0)`;
+      return `${int32At(0)} * 4294967296 + (${int32At(4)} >>> 0)`;
     case 'float64':
-      return `b.readDoubleBE(p + ${offset})`;
+      return 'b.readDoubleBE(p)';
     case 'uuid':
-      return `t.uuid(b, p + ${offset})`;
+      return 't.uuid(b, p)';
   }
 }
 
@@ -132,9 +136,13 @@ class DecoderCompiler {
     }
     const bytes = run.reduce((sum, member) => sum + member.bytes, 0);
     if (bytes === 0) return;
-    const constant = this.#out.constant(run satisfies Run);
-    this.#out.add(`if (${this.#end} - p < ${bytes}) t.truncated(${constant}, p, ${this.#end});`);
+    this.#refuseTruncated(run, bytes);
     this.#checked = bytes;
+  }
+
+  #refuseTruncated(run: Run, bytes: number): void {
+    const what = this.#out.constant(run);
+    this.#out.add(`if (${this.#end} - p < ${bytes}) t.truncated(${what}, p, ${this.#end});`);
   }
 
   /** Writes the decoding of a field whose first bytes were checked; returns the expression for its value. */
@@ -142,7 +150,7 @@ class DecoderCompiler {
     const { kind } = field;
     if (isFixed(kind)) {
       const value = this.#out.name(field.name || 'element');
-      this.#out.add(`${kind === 'int64' ? 'let' : 'const'} ${value} = ${fixedAt(kind, 0)};`);
+      this.#out.add(`${kind === 'int64' ? 'let' : 'const'} ${value} = ${fixedValue(kind)};`);
       if (kind === 'int64') this.#int64Check(value, field.clamp, path);
       this.#out.add(`p += ${FIXED_BYTES[kind]};`);
       this.#checked -= FIXED_BYTES[kind];
@@ -166,9 +174,9 @@ class DecoderCompiler {
       this.#varint(path);
       this.#out.add('n -= 1;');
     } else if (kind === 'string') {
-      this.#out.add(`n = ${fixedAt('int16', 0)};`, 'p += 2;');
+      this.#out.add(`n = ${fixedValue('int16')};`, 'p += 2;');
     } else {
-      this.#out.add(`n = ${fixedAt('int32', 0)};`, 'p += 4;');
+      this.#out.add(`n = ${fixedValue('int32')};`, 'p += 4;');
     }
   }
 
@@ -197,12 +205,17 @@ class DecoderCompiler {
         : kind === 'bytes'
           ? 'b.subarray(p, p + n)'
           : '{ bytes: b, start: p, length: n }';
-    out.add(`let ${value} = ${kind === 'string' ? "''" : 'null'};`);
     if (nullable) {
-      out.add('if (n === -1) {', `${value} = null;`, '} else {');
-      out.add(`if (n < 0 || ${tooLong}) ${bad}`, `${value} = ${view};`, 'p += n;', '}');
+      out.add(
+        `let ${value} = null;`,
+        'if (n !== -1) {',
+        `if (n < 0 || ${tooLong}) ${bad}`,
+        `${value} = ${view};`,
+        'p += n;',
+        '}',
+      );
     } else {
-      out.add(`if (n < 0 || ${tooLong}) ${bad}`, `${value} = ${view};`, 'p += n;');
+      out.add(`if (n < 0 || ${tooLong}) ${bad}`, `const ${value} = ${view};`, 'p += n;');
     }
     return value;
   }
@@ -244,7 +257,7 @@ class DecoderCompiler {
     const value = out.name(field.name);
     out.add(`let ${value} = null;`);
     if (field.place === 'tagged') this.#varint(path);
-    else out.add(`n = ${fixedAt('int8', 0)};`, 'p += 1;');
+    else out.add(`n = ${fixedValue('int8')};`, 'p += 1;');
     out.add(field.place === 'tagged' ? 'if (n !== 0) {' : 'if (n >= 0) {');
     out.add(`${value} = ${this.#struct(layout, path)};`, '}');
     this.#checked = 0;
@@ -266,37 +279,30 @@ class DecoderCompiler {
       members.set(field.name, variable);
       out.add(`let ${variable} = ${this.#default(field)};`);
     }
+    this.#checked = 0;
+    if (known.length === 0) {
+      out.add(`if (b[p++] !== 0) p = t.skipTags(b, p - 1, ${this.#end}, ${this.#path(tagsPath)});`);
+      return;
+    }
     this.#varint(tagsPath);
-    const [count, tag, tagEnd] = [out.name('tags'), out.name('tag'), out.name('e')];
-    const outerEnd = this.#end;
-    const oneByte = (what: string) => {
-      const run: Run = [{ path: this.#label(`${tagsPath} ${what}`), bytes: 1 }];
-      out.add(`if (p >= ${outerEnd}) t.truncated(${out.constant(run)}, p, ${outerEnd});`);
-    };
-    out.add(`for (let ${count} = n; ${count} > 0; ${count}--) {`);
-    oneByte('number');
-    this.#varint(tagsPath);
-    out.add(`const ${tag} = n;`);
-    oneByte('size');
-    this.#varint(tagsPath);
+    const [count, tagEnd] = [out.name('tags'), out.name('e')];
     out.add(
-      `if (n > ${outerEnd} - p) t.badLength(n, ${outerEnd} - p, ${this.#path(tagsPath)}, p);`,
-      `const ${tagEnd} = p + n;`,
+      `for (let ${count} = n; ${count} > 0; ${count}--) {`,
+      `n = t.tag(b, p, ${this.#end}, ${this.#path(tagsPath)});`,
+      'p = t.position;',
+      `const ${tagEnd} = t.tagEnd;`,
     );
+    const outerEnd = this.#end;
     this.#end = tagEnd;
-    known.forEach((field, index) => {
-      out.add(`${index === 0 ? '' : '} else '}if (${tag} === ${field.tag}) {`);
-      const { layout } = field;
-      this.#checked = 0;
-      if (field.kind !== 'struct' || field.nullable || (layout && leastStructBytes(layout) === 0)) {
-        this.#check([field], pathOf, false, path);
-      }
+    for (const field of known) {
+      out.add(`${field === known[0] ? '' : '} else '}if (n === ${field.tag}) {`);
+      this.#check([field], pathOf, false, path);
       out.add(`${members.get(field.name)} = ${this.#field(field, pathOf(field))};`);
       out.add(`if (p !== ${tagEnd}) t.fail(${this.#path(pathOf(field))}, p, 'does not fill its tag');`);
-    });
+      this.#checked = 0;
+    }
     // Tags of later versions are skipped.
-    out.add(...(known.length === 0 ? [`p = ${tagEnd};`] : ['} else {', `p = ${tagEnd};`, '}']), '}');
+    out.add('} else {', `p = ${tagEnd};`, '}', '}');
     this.#end = outerEnd;
-    this.#checked = 0;
   }
 }

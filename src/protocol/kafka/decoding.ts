@@ -16,9 +16,11 @@ function fail(path: string, position: number, problem: string): never {
   throw new OdradekError('ODR_PROTOCOL', `${path} ${problem} (byte ${position})`);
 }
 
-const decoding = {
+export const decoding = {
   /** Where the last function that returns something else stopped reading. */
   position: 0,
+  /** Where the tagged field ends that {@link decoding}.tag found. */
+  tagEnd: 0,
 
   fail,
 
@@ -47,6 +49,35 @@ const decoding = {
       }
     }
     fail(path, start - 1, 'has a varint of more than 32 bits');
+  },
+
+  varint(bytes: Buffer, start: number, end: number, path: string): number {
+    if (start >= end) fail(path, start, 'ends early');
+    const first = bytes[start] as number;
+    if (first > 0x7f) return decoding.longVarint(bytes, start + 1, end, first, path);
+    decoding.position = start + 1;
+    return first;
+  },
+
+  /** The number of the tagged field that begins here; its content lies in [position, tagEnd). */
+  tag(bytes: Buffer, start: number, end: number, path: string): number {
+    const tag = decoding.varint(bytes, start, end, path);
+    const size = decoding.varint(bytes, decoding.position, end, path);
+    const { position } = decoding;
+    if (size > end - position) decoding.badLength(size, end - position, path, position);
+    decoding.tagEnd = position + size;
+    return tag;
+  },
+
+  /** Skips a tag buffer of which this version knows no tag; returns the position after it. */
+  skipTags(bytes: Buffer, start: number, end: number, path: string): number {
+    let count = decoding.varint(bytes, start, end, path);
+    let { position } = decoding;
+    for (; count > 0; count--) {
+      decoding.tag(bytes, position, end, path);
+      position = decoding.tagEnd;
+    }
+    return position;
   },
 
   /** For an int64 outside the safe integers, as the nearest double. */
@@ -80,6 +111,3 @@ const decoding = {
     return bytes.toString('base64url', start, start + 16);
   },
 };
-
-export type Decoding = typeof decoding;
-export { decoding };
