@@ -177,7 +177,8 @@ export class FrameReceiver {
         if (this.#extent.users === 1) this.#filled = this.#parsed = 0; // All that was taken from it is written.
         if (this.#buffer.length - this.#filled >= this.#sizes.largeReadBytes) return true;
       }
-      return this.#useExtent(this.#sizes.largeReadBytes, 0);
+      if (!this.#moveToExtent(this.#sizes.largeReadBytes) || !this.#options.writeBuffer.ample) this.#useShared();
+      return true;
     }
     const needed =
       rest >= LENGTH_BYTES ? LENGTH_BYTES + this.#buffer.readUInt32BE(this.#parsed) : LENGTH_BYTES;
@@ -198,10 +199,6 @@ export class FrameReceiver {
   /** Moves the rest to an extent with room for `needed` bytes, or keeps it in private memory until there is one. */
   #useExtent(needed: number, rest: number): boolean {
     if (this.#moveToExtent(needed)) return true;
-    if (rest === 0) {
-      this.#useShared();
-      return true;
-    }
     // Holding an extent while waiting for another could leave everyone waiting.
     this.#moveTo(Buffer.allocUnsafeSlow(rest), null);
     // What it held itself may be what it needs.

@@ -253,7 +253,7 @@ describe('FrameReceivers that share their memory', () => {
 
   it('take every frame whole, once and in order, whatever comes, and give all memory back', () => {
     const allocations = vi.spyOn(Buffer, 'allocUnsafeSlow');
-    withSeeds(120, (random) => {
+    withSeeds(Number(process.env["N"] ?? 120), (random) => {
       allocations.mockClear();
       new Traffic(random).run();
       const largest = Math.max(0, ...allocations.mock.calls.map(([bytes]) => bytes));
@@ -262,7 +262,7 @@ describe('FrameReceivers that share their memory', () => {
   });
 
   it('wait for memory, and for nothing else, when partial frames hold all of it', () => {
-    withSeeds(40, (random) => new Traffic(random, { holders: 6 }).run());
+    withSeeds(Number(process.env["N"] ?? 40), (random) => new Traffic(random, { holders: 6 }).run());
   });
 });
 
@@ -487,7 +487,6 @@ class Traffic {
       return true;
     }
     const waiting = this.#peers.filter((peer) => !peer.closed && !peer.isDone);
-    if (waiting.length>0) console.log(this.#extents, this.writeBuffer.freeExtents, this.writeBuffer.frameBytesMax, this.#kept.size, this.#peers.map(p=>[p.name,p.closed,p.isDone,p.receiver.holdsExtent,p.stalled, (p as any).receiver.partialSinceMs]));
     if (waiting.length > 0) throw new Error(`${waiting.map(({ name, stalled }) => `${name} (${stalled})`)} wait for ever`);
     return false;
   }
