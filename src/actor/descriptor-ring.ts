@@ -136,4 +136,9 @@ export class RingConsumer {
       wake();
     });
   }
+
+  /** Ends a sleep without news: a producer that has died rings no more, and whoever waits for it is kept in memory. */
+  wake(): void {
+    if (Atomics.exchange(this.words, SLEEPING, 0) === 1) this.#doorbell.ring();
+  }
 }

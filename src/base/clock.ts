@@ -15,13 +15,20 @@ export interface Clock {
   cancel(timer: Timer): void;
 }
 
+/** The longest wait of setTimeout; asked for more, it fires at once. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, fire) {
-    const timer = setTimeout(fire, delayMs);
-    timer.unref();
-    return { timer };
+    const handle: { timer: NodeJS.Timeout | null } = { timer: null };
+    const wait = (leftMs: number): void => {
+      const next = leftMs > TIMEOUT_MS_MAX ? () => wait(leftMs - TIMEOUT_MS_MAX) : fire;
+      handle.timer = setTimeout(next, Math.min(leftMs, TIMEOUT_MS_MAX)).unref();
+    };
+    wait(delayMs);
+    return handle;
   },
   cancel: ({ timer }) => clearTimeout(timer as NodeJS.Timeout),
 };

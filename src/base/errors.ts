@@ -36,6 +36,11 @@ export const ERRORS = {
     false,
     'The replication factor is below 1 or above the number of brokers.',
   ),
+  INVALID_REPLICA_ASSIGNMENT: row(
+    39,
+    false,
+    'The assignment of replicas names brokers that cannot hold them.',
+  ),
   INVALID_CONFIG: row(40, false, 'A config is unknown or its value is not valid.'),
   INVALID_REQUEST: row(42, false, 'The request is malformed, or makes no sense.'),
   UNSUPPORTED_FOR_MESSAGE_FORMAT: row(43, false, 'The record batch format does not support this request.'),
@@ -48,13 +53,21 @@ export const ERRORS = {
     true,
     'The disk refused the write or the read; the broker log names the cause.',
   ),
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: row(53, false, 'Transactions are not served.'),
   UNKNOWN_PRODUCER_ID: row(59, false, 'The broker has no state for this producer id.'),
+  FETCH_SESSION_ID_NOT_FOUND: row(70, true, 'The broker has no such fetch session.'),
+  INVALID_FETCH_SESSION_EPOCH: row(71, true, 'The request is not the next one of its fetch session.'),
   FENCED_LEADER_EPOCH: row(74, true, 'The leader epoch of the request is older than the current one.'),
   UNKNOWN_LEADER_EPOCH: row(75, true, 'The leader epoch of the request is newer than the one known here.'),
   UNSUPPORTED_COMPRESSION_TYPE: row(76, false, 'The compression type is not supported.'),
   INVALID_RECORD: row(87, false, 'The record batch breaks a rule of the format or of the topic.'),
   THROTTLING_QUOTA_EXCEEDED: row(89, true, 'The broker is at its limit; try again later.'),
   UNKNOWN_TOPIC_ID: row(100, true, 'This broker knows no topic with this id.'),
+  FETCH_SESSION_TOPIC_ID_ERROR: row(
+    106,
+    true,
+    'A fetch session names its topics by id or by name, not by both.',
+  ),
 } as const;
 
 export type ErrorName = keyof typeof ERRORS;

@@ -5,6 +5,7 @@ import { present } from '../base/assert.js';
 import { systemClock } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { systemRandom } from '../base/random.js';
 import { parseAddress } from '../config/address.js';
 import type { BrokerOptions } from '../config/broker-options.js';
 import { acquireDirectoryLock, type DirectoryLock } from '../io/data-lock.js';
@@ -13,7 +14,10 @@ import { NodeDisk } from '../io/node-disk.js';
 import { NodeJobs } from '../io/node-jobs.js';
 import { NodeNetwork } from '../io/node-network.js';
 import { WriteBuffer } from '../partition/write-buffer.js';
+import type { Connection, Door } from './connection.js';
 import { HealthServer } from './http/health.js';
+import { FetchSessions } from './kafka/fetch-sessions.js';
+import { KafkaDoor } from './kafka/kafka-door.js';
 import { failed, type SupervisorEvent, type SupervisorReply } from './messages.js';
 import { NativeDoor } from './native/native-door.js';
 import { ReadBuffer } from './read-buffer.js';
@@ -24,6 +28,7 @@ import { WorkerHost } from './worker-host.js';
 /** The real address of each open door, `HOST:PORT`. */
 export interface BrokerAddresses {
   readonly native?: string;
+  readonly kafka?: string;
   readonly http?: string;
 }
 
@@ -40,7 +45,8 @@ export class Broker {
   readonly #lock: DirectoryLock;
   readonly #jobs: NodeJobs;
   readonly #logger: Logger;
-  #listener: Listener | null = null;
+  #native: Listener | null = null;
+  #kafka: Listener | null = null;
   #health: HealthServer | null = null;
   #closing: Promise<void> | null = null;
   #dead: string | null = null;
@@ -154,7 +160,8 @@ export class Broker {
 
   get addresses(): BrokerAddresses {
     return {
-      ...(this.#listener && { native: this.#listener.address }),
+      ...(this.#native && { native: this.#native.address }),
+      ...(this.#kafka && { kafka: this.#kafka.address }),
       ...(this.#health && { http: this.#health.address }),
     };
   }
@@ -181,8 +188,7 @@ export class Broker {
   }
 
   async #close(): Promise<void> {
-    const listener = this.#listener;
-    if (listener) await new Promise<void>((resolve) => listener.close(resolve));
+    await this.#stopListening();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, DRAIN_MS);
       this.#router.drain(() => {
@@ -205,17 +211,22 @@ export class Broker {
   }
 
   async #openDoors(options: BrokerOptions): Promise<void> {
-    const { nativeListen, httpListen, config } = options;
+    const { nativeListen, kafkaListen, httpListen, config } = options;
+    const network = new NodeNetwork({ connectionsMax: config.maxConnections });
     if (nativeListen !== null) {
-      const network = new NodeNetwork({ connectionsMax: config.maxConnections });
-      const router = this.#router;
-      this.#listener = await new Promise<Listener>((resolve, reject) => {
-        network.listen(
-          nativeListen,
-          (transport) => router.accept(transport, (connection) => new NativeDoor(connection, router)),
-          (result) => (result instanceof Error ? reject(result) : resolve(result)),
-        );
-      });
+      this.#native = await this.#listen(
+        network,
+        nativeListen,
+        (connection, router) => new NativeDoor(connection, router),
+      );
+    }
+    if (kafkaListen !== null) {
+      const sessions = new FetchSessions(systemClock, systemRandom);
+      this.#kafka = await this.#listen(
+        network,
+        kafkaListen,
+        (connection, router) => new KafkaDoor(connection, router, sessions),
+      );
     }
     if (httpListen !== null) {
       this.#health = await HealthServer.start(
@@ -228,9 +239,29 @@ export class Broker {
     }
   }
 
+  #listen(
+    network: NodeNetwork,
+    address: string,
+    door: (connection: Connection, router: Router) => Door,
+  ): Promise<Listener> {
+    const router = this.#router;
+    return new Promise((resolve, reject) => {
+      network.listen(
+        address,
+        (transport) => router.accept(transport, (connection) => door(connection, router)),
+        (result) => (result instanceof Error ? reject(result) : resolve(result)),
+      );
+    });
+  }
+
+  async #stopListening(): Promise<void> {
+    for (const listener of [this.#native, this.#kafka]) {
+      if (listener) await new Promise<void>((resolve) => listener.close(resolve));
+    }
+  }
+
   async #closeDoors(): Promise<void> {
-    const listener = this.#listener;
-    if (listener) await new Promise<void>((resolve) => listener.close(resolve));
+    await this.#stopListening();
     await this.#health?.close();
     this.#router.close();
   }

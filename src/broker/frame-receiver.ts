@@ -177,7 +177,8 @@ export class FrameReceiver {
         if (this.#extent.users === 1) this.#filled = this.#parsed = 0; // All that was taken from it is written.
         if (this.#buffer.length - this.#filled >= this.#sizes.largeReadBytes) return true;
       }
-      if (!this.#moveToExtent(this.#sizes.largeReadBytes) || !this.#options.writeBuffer.ample) this.#useShared();
+      if (!this.#moveToExtent(this.#sizes.largeReadBytes) || !this.#options.writeBuffer.ample)
+        this.#useShared();
       return true;
     }
     const needed =

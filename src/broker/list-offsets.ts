@@ -1,7 +1,7 @@
 // Offsets by description: the start of a log, its end, or the first record of a time. By time, indexes and headers lead to a
 // batch; which of its records it is, the batch's own bytes tell. A compressed batch is inflated by a job.
 import type { Published } from '../actor/view.js';
-import type { ErrorName } from '../base/errors.js';
+import { type ErrorName, OdradekError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
@@ -9,13 +9,14 @@ import type { Found } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
 import { BATCH_HEADER_BYTES } from '../record/batch-header.js';
 import { decodeBatch } from '../record/batch-reader.js';
-import { findByTimestamp } from '../record/find-by-timestamp.js';
+import { findByTimestamp, findMaxTimestamp } from '../record/find-by-timestamp.js';
 import type { PartitionEntry } from './topic-table.js';
 
 export interface ListOffsetsTarget {
   /** undefined: there is no such partition. */
   readonly entry: PartitionEntry | undefined;
-  readonly position: 'earliest' | 'latest' | { readonly timestampMs: number };
+  /** `max-timestamp`: the record with the largest timestamp (KIP-734). */
+  readonly position: 'earliest' | 'latest' | 'max-timestamp' | { readonly timestampMs: number };
 }
 
 export interface ListedOffset {
@@ -73,13 +74,17 @@ export class ListOffsets {
     if (!route || !published) return refused(entry.failure?.error ?? 'NOT_LEADER_OR_FOLLOWER');
     if (position === 'earliest') return { error: 'NONE', offset: published.logStartOffset, timestampMs: -1 };
     if (position === 'latest') return { error: 'NONE', offset: published.highWatermark, timestampMs: -1 };
-    const place = route.reader.locateTimestamp(position.timestampMs, published);
+    const target = position === 'max-timestamp' ? 'max' : position.timestampMs;
+    const place =
+      target === 'max'
+        ? route.reader.locateMaxTimestamp(published)
+        : route.reader.locateTimestamp(target, published);
     switch (place.type) {
       case 'end':
       case 'out-of-range':
         return NOT_FOUND;
       case 'found':
-        return this.#findIn(place, published, position.timestampMs);
+        return this.#findIn(place, published, target);
       case 'corrupt':
         return this.#invalid(place.path, place.position, place.reason);
       default:
@@ -91,7 +96,7 @@ export class ListOffsets {
     }
   }
 
-  #findIn(place: Found, { highWatermark }: Published, timestampMs: number): ListedOffset | null {
+  #findIn(place: Found, { highWatermark }: Published, target: number | 'max'): ListedOffset | null {
     const { disk, jobs } = this.#ports;
     let bytes: Buffer;
     try {
@@ -110,15 +115,26 @@ export class ListOffsets {
     }
     const batch = decodeBatch(bytes, 0, { checkCrc: false });
     if (batch.codec === 'none') {
-      const found = findByTimestamp(batch, timestampMs);
+      const found = target === 'max' ? findMaxTimestamp(batch) : findByTimestamp(batch, target);
       return found ? { error: 'NONE', ...found } : NOT_FOUND;
     }
-    jobs.run('findByTimestamp', { batch: bytes, target: timestampMs }, (error, found) => {
-      if (error) this.#listed.push(this.#invalid(place.file.path, place.position, error.message));
+    jobs.run('findByTimestamp', { batch: bytes, target }, (error, found) => {
+      if (error) this.#listed.push(this.#notDecoded(place, error));
       else this.#listed.push(found ? { error: 'NONE', ...found } : NOT_FOUND);
       this.next();
     });
     return null;
+  }
+
+  /** The batch is broken, or the job could not be run, which says nothing about the batch. */
+  #notDecoded({ file, position }: Found, error: Error): ListedOffset {
+    if (error instanceof OdradekError) return this.#invalid(file.path, position, error.message);
+    this.#ports.logger.warn('a batch could not be decoded', {
+      file: file.path,
+      position,
+      reason: error.message,
+    });
+    return refused('THROTTLING_QUOTA_EXCEEDED');
   }
 
   #invalid(file: string, position: number, reason: string): ListedOffset {

@@ -2,6 +2,7 @@
 // supervisor; upward there are only tells.
 import type { ErrorName } from '../base/errors.js';
 import type { BrokerId, LeaderEpoch, PartitionIndex, TopicId } from '../base/ids.js';
+import type { LeaderEpochEntry } from '../log/leader-epochs.js';
 import type { PartitionName } from '../partition/messages.js';
 
 /** A partition as the metadata store knows it. */
@@ -39,6 +40,8 @@ export interface RouteImage extends PartitionName {
   readonly slot: number;
   readonly generation: number;
   readonly leaderEpoch: LeaderEpoch;
+  /** Which leader epoch began where. */
+  readonly epochs: readonly LeaderEpochEntry[];
   readonly directory: string;
 }
 

@@ -5,7 +5,7 @@
 import type { RingConsumer, RingProducer } from '../actor/descriptor-ring.js';
 import { ViewReader } from '../actor/view.js';
 import { assertNever } from '../base/assert.js';
-import type { Clock } from '../base/clock.js';
+import type { Clock, Timer } from '../base/clock.js';
 import type { ErrorName } from '../base/errors.js';
 import type { BrokerId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
@@ -14,6 +14,7 @@ import { resolveTopicConfig } from '../config/topic-config.js';
 import type { Disk } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
 import type { ConnectionHandler, Transport } from '../io/network.js';
+import { LeaderEpochs } from '../log/leader-epochs.js';
 import { LogReader } from '../log/log-reader.js';
 import type { Extent, WriteBuffer } from '../partition/write-buffer.js';
 import { Connection, type Door } from './connection.js';
@@ -81,6 +82,7 @@ export class Router {
   readonly #sharedReceive: Buffer;
   #draining = false;
   #drained: (() => void) | null = null;
+  #sweepTimer: Timer | null = null;
 
   constructor(options: RouterOptions) {
     this.options = options;
@@ -119,11 +121,18 @@ export class Router {
     return this.#connections.size;
   }
 
-  /** The broker's address as a client that came in on `localAddress` should see it. */
-  addressFor(localAddress: string): { host: string; port: number } {
-    const text = this.options.advertise ?? localAddress;
-    const colon = text.lastIndexOf(':');
-    return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+  /**
+   * The broker's address as a client that came in by a door on `localAddress` should see it. What is advertised is the Kafka
+   * door; the native one is on the same host, on its own port.
+   */
+  addressFor(door: 'kafka' | 'native', localAddress: string): { host: string; port: number } {
+    const local = splitAddress(localAddress);
+    const { advertise, config } = this.options;
+    if (advertise === null) return local;
+    const advertised = splitAddress(advertise);
+    return door === 'kafka' || config.kafkaListen === null
+      ? advertised
+      : { host: advertised.host, port: local.port };
   }
 
   /** Stops taking frames; calls back when all requests are answered. */
@@ -140,9 +149,13 @@ export class Router {
     for (const connection of this.#connections) connection.end();
   }
 
-  /** Closes all connections at once. */
+  /** Closes all connections at once, and the files that were read for them. Nothing of the router runs afterwards. */
   close(): void {
+    if (this.#sweepTimer) this.options.clock.cancel(this.#sweepTimer);
+    this.#sweepTimer = null;
     for (const connection of this.#connections) connection.close();
+    for (const topic of this.topics.all()) this.#dropTopic(topic);
+    for (const index of [...this.#links.keys()]) this.workerDied(index);
   }
 
   get draining(): boolean {
@@ -162,7 +175,7 @@ export class Router {
   }
 
   #sweepLater(): void {
-    this.options.clock.after(SWEEP_MS, () => {
+    this.#sweepTimer = this.options.clock.after(SWEEP_MS, () => {
       this.#sweep();
       this.#sweepLater();
     });
@@ -348,6 +361,7 @@ export class Router {
       slot: image.slot,
       generation: image.generation,
       leaderEpoch: image.leaderEpoch,
+      epochs: new LeaderEpochs(image.epochs),
       view: new ViewReader(worker.views, image.slot, image.generation),
       reader: new LogReader({ directory: image.directory, disk: this.options.disk }),
     };
@@ -407,4 +421,9 @@ export class Router {
     this.#waitingForRoom.clear();
     for (const connection of waiting) connection.retry();
   }
+}
+
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
 }

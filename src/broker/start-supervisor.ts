@@ -1,6 +1,6 @@
 // What comes before the supervisor can work: the data directory is identified, its checkpoints are read, the metadata log is
 // opened and replayed.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
 import { toPartitionIndex, toTopicId, ZERO_OFFSET } from '../base/ids.js';
@@ -111,7 +111,7 @@ export function startSupervisor(options: StartOptions, done: (result: Started | 
 
 /** Reads who the directory belongs to, or gives it ids that it keeps for ever. */
 function identify(
-  { dataDirectory, disk, random, config }: StartOptions,
+  { dataDirectory, disk, random, config, logger }: StartOptions,
   done: (result: MetaProperties | Error) => void,
 ): void {
   try {
@@ -130,7 +130,12 @@ function identify(
       return;
     }
     const created = { clusterId: randomUuid(random), nodeId: config.nodeId, directoryId: randomUuid(random) };
-    writeMetaProperties(disk, dataDirectory, created, (error) => done(error ?? created));
+    // First the folder's own name: once it says whose it is, all in it survives a loss of power.
+    disk.syncDirectory(dirname(dataDirectory), (problem) => {
+      if (problem)
+        logger.warn('the folder of the data directory cannot be synced', { reason: problem.message });
+      writeMetaProperties(disk, dataDirectory, created, (error) => done(error ?? created));
+    });
   } catch (error) {
     if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
     done(error);

@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.js';
 import type { ErrorName, Failure } from '../base/errors.js';
 import {
   type BrokerId,
+  type LeaderEpoch,
   type PartitionIndex,
   type TopicId,
   toLeaderEpoch,
@@ -93,6 +94,7 @@ const OPEN_DEADLINE_MS = 10 * 60_000;
 /** A worker that dies more often than this within the window takes the broker down. */
 const DEATHS_MAX = 10;
 const DEATHS_WINDOW_MS = 60_000;
+const REMOVAL_RETRY_MS = 1000;
 /** Unfinished commands at most. */
 const COMMANDS_MAX = 10_000;
 
@@ -297,17 +299,28 @@ export class SupervisorActor {
     ended();
   }
 
-  /** Removes what is left of a deleted topic on the disk, then the mark in the metadata store that says so. */
+  /**
+   * Removes what is left of a deleted topic on the disk, then the mark in the metadata store that says so. Tries again later
+   * what the disk refuses: until the mark is gone no topic of that name can be created.
+   */
   #removeFolders(topicId: TopicId, name: string, partitions: number, done: () => void): void {
-    const { data, metadata, logger } = this.#options;
+    const { data, metadata, logger, clock } = this.#options;
+    const failed = (reason: string) => {
+      logger.error('what is left of a deleted topic cannot be removed', { topic: name, reason });
+      clock.after(REMOVAL_RETRY_MS, () => {
+        if (!this.#stopping) this.#removeFolders(topicId, name, partitions, () => {});
+      });
+      done();
+    };
     data.removeTopic(name, topicId, partitions, (error) => {
-      if (error) {
-        // The mark stays: the next start tries again.
-        logger.error('folders of a deleted topic cannot be removed', { topic: name, reason: error.message });
-        done();
+      if (error || this.#stopping) {
+        failed(error?.message ?? 'the broker is stopping');
         return;
       }
-      metadata.commit({ compare: [], puts: [], deletes: [deletingKey(topicId)] }, done);
+      metadata.commit({ compare: [], puts: [], deletes: [deletingKey(topicId)] }, (result) => {
+        if (result.type === 'failed') failed(result.reason);
+        else done();
+      });
     });
   }
 
@@ -377,14 +390,16 @@ export class SupervisorActor {
     return { record, partitions: record.replicas.map((_, index) => partition(index)) };
   }
 
-  #image(name: string, { record }: Topic): TopicImage {
+  #image(name: string, { record, partitions: current }: Topic): TopicImage {
     const { image, brokerId } = this.#options;
     const partitions = record.replicas.map((replicas, index): PartitionImage => {
       const state = image.partition(record.topicId, index);
       return {
-        // The only broker leads from the start; its epoch is written when it opens the partition.
+        // The only broker leads from the start. Its epoch rises when it opens the partition: what clients are told before
+        // is the epoch in which they will be served.
         leader: state ? state.leader : brokerId,
-        leaderEpoch: state?.leaderEpoch ?? toLeaderEpoch(0),
+        leaderEpoch:
+          current[index]?.phase === 'closed' ? nextEpoch(state) : (state?.leaderEpoch ?? nextEpoch(state)),
         replicas,
         inSyncReplicas: state?.inSyncReplicas ?? replicas,
       };
@@ -443,7 +458,7 @@ export class SupervisorActor {
     const { topic, topicId, partition: index } = partition;
     const state = image.partition(topicId, index);
     const key = partitionKey(topicId, index);
-    const leaderEpoch = toLeaderEpoch((state?.leaderEpoch ?? -1) + 1);
+    const leaderEpoch = nextEpoch(state);
     const value = encodeRecord({ leader: brokerId, leaderEpoch, inSyncReplicas: [brokerId] });
     const commit: MetadataCommit = {
       compare: [
@@ -513,6 +528,7 @@ export class SupervisorActor {
             slot,
             generation,
             leaderEpoch,
+            epochs: reply.epochs,
             directory,
           };
           this.#options.tell({ type: 'routed', route });
@@ -671,4 +687,8 @@ export class SupervisorActor {
     }
     ended();
   }
+}
+
+function nextEpoch(state: { readonly leaderEpoch: LeaderEpoch } | undefined): LeaderEpoch {
+  return toLeaderEpoch((state?.leaderEpoch ?? -1) + 1);
 }

@@ -1,7 +1,14 @@
 import type { ViewReader } from '../actor/view.js';
 import type { ErrorName } from '../base/errors.js';
-import { type LeaderEpoch, type PartitionIndex, type TopicId, toPartitionIndex } from '../base/ids.js';
+import {
+  type LeaderEpoch,
+  NO_EPOCH,
+  type PartitionIndex,
+  type TopicId,
+  toPartitionIndex,
+} from '../base/ids.js';
 import type { TopicConfig } from '../config/topic-config.js';
+import type { LeaderEpochs } from '../log/leader-epochs.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { TopicImage } from './messages.js';
 import type { WorkerLink } from './worker-link.js';
@@ -12,6 +19,7 @@ export interface Route {
   readonly slot: number;
   readonly generation: number;
   readonly leaderEpoch: LeaderEpoch;
+  readonly epochs: LeaderEpochs;
   readonly view: ViewReader;
   readonly reader: LogReader;
 }
@@ -32,6 +40,11 @@ export class PartitionEntry {
   constructor(topic: TopicEntry, index: PartitionIndex) {
     this.topic = topic;
     this.index = index;
+  }
+
+  /** The epoch in which the partition is served, or will be. */
+  get leaderEpoch(): LeaderEpoch {
+    return this.route?.leaderEpoch ?? this.topic.image.partitions[this.index]?.leaderEpoch ?? NO_EPOCH;
   }
 
   /** Lets all who wait for news of this partition look again. */

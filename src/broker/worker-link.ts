@@ -97,6 +97,7 @@ export class WorkerLink {
   died(): void {
     this.#drain();
     this.#dead = true;
+    this.#completions.wake();
     this.#inFlight.forEach((submission, token) => {
       if (submission) this.#complete(token, notAppended('NOT_LEADER_OR_FOLLOWER'));
     });

@@ -30,8 +30,8 @@ export const BROKER_PROPERTIES = {
   kafkaListen: property({
     name: 'odradek.kafka.listen',
     type: 'address',
-    default: 'off',
-    doc: 'Where the door for clients of Kafka is to listen. It is not built yet: the setting is accepted and opens nothing.',
+    default: '127.0.0.1:9092',
+    doc: 'Where the door for clients of Kafka listens. Port 0 picks a free one.',
     source: 'Odradek',
   }),
   httpListen: property({
@@ -45,7 +45,7 @@ export const BROKER_PROPERTIES = {
     name: 'odradek.advertise',
     type: 'address',
     default: 'off',
-    doc: 'The address that clients are told to connect to; off: the one that they have reached. Behind a mapped port or a tunnel it must be set.',
+    doc: 'The address that clients of Kafka are told to connect to; off: the one that they have reached. Behind a mapped port or a tunnel it must be set. Native clients are told the same host with the port that they have reached.',
     source: 'Odradek; advertised.listeners in Kafka',
   }),
   numPartitions: property({

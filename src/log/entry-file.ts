@@ -1,7 +1,7 @@
 // What both indexes share: a file of entries of one size whose keys grow, appended through a small buffer and searched by
 // halving. Indexes are hints: whoever reads one checks what it says against the log file.
 import { assert } from '../base/assert.js';
-import type { Disk, DiskError, DiskFile } from '../io/disk.js';
+import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 
 /** Entries that wait in memory before they are written together. A reader steps over the batches behind the last written one. */
 const BUFFERED_ENTRIES = 64;
@@ -148,10 +148,17 @@ export class EntryWriter {
     return lastEntryWhere(this.#disk, this.open(), this.#entryBytes, this.#writtenEntries, holds);
   }
 
-  /** Syncs what was written; the buffered entries are left for later. Throws DiskError if the file cannot be opened. */
+  /** Syncs what was written; the buffered entries are left for later. `done` may be called at once, with an error. */
   sync(done: (error: DiskError | null) => void): void {
     assert(this.#dirty, `${this.path} has nothing to sync`);
-    const file = this.open();
+    let file: DiskFile;
+    try {
+      file = this.open();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      done(error);
+      return;
+    }
     this.#dirty = false;
     this.#disk.sync(file, (error) => {
       if (error) this.#dirty = true;

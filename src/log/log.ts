@@ -19,7 +19,7 @@ import { CheckpointWriter } from './checkpoint-file.js';
 import { deletePartitionFolder } from './data-directory.js';
 import { LEADER_EPOCH_FILE, TIMER_MS_MAX } from './file-names.js';
 import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
-import type { LeaderEpochs } from './leader-epochs.js';
+import type { LeaderEpochEntry, LeaderEpochs } from './leader-epochs.js';
 import type { LogConfig } from './log-config.js';
 import { Maintenance, type MaintenanceTask } from './maintenance.js';
 import { Operations } from './operations.js';
@@ -297,6 +297,11 @@ export class Log {
     assert(epoch >= this.#epochs.latest, `epoch ${epoch} after ${this.#epochs.latest}`);
     if (this.#epochs.assign(epoch, this.#logEndOffset) || this.#epochsUnsaved) this.#saveEpochs(done);
     else this.#clock.after(0, () => done(null));
+  }
+
+  /** Which epoch began where, oldest first. */
+  get leaderEpochs(): readonly LeaderEpochEntry[] {
+    return this.#epochs.entries;
   }
 
   /**

@@ -109,8 +109,9 @@ class Opening {
     this.#disk.makeDirectory(directory);
     this.#inTurn(
       [
-        (then) => writePartitionTopicId(this.#disk, directory, topicId, then),
+        // In this order: a folder that says whose it is has a name that survives a loss of power, after a crash in between too.
         (then) => this.#disk.syncDirectory(dirname(directory), then),
+        (then) => writePartitionTopicId(this.#disk, directory, topicId, then),
       ],
       next,
     );

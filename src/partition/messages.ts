@@ -3,6 +3,7 @@
 import type { ErrorName } from '../base/errors.js';
 import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../base/ids.js';
 import type { TopicConfig } from '../config/topic-config.js';
+import type { LeaderEpochEntry } from '../log/leader-epochs.js';
 import type { LogRecovery } from '../log/open-log.js';
 
 /** Words of a submission: router → worker. */
@@ -73,7 +74,12 @@ export interface PartitionCheckpoint extends PartitionName {
 
 export type PartitionReply =
   | { readonly type: 'done' }
-  | { readonly type: 'opened'; readonly checkpoint: PartitionCheckpoint }
+  | {
+      readonly type: 'opened';
+      readonly checkpoint: PartitionCheckpoint;
+      /** Which leader epoch began where; there is no newer one while the partition is open. */
+      readonly epochs: readonly LeaderEpochEntry[];
+    }
   | { readonly type: 'described'; readonly sizeBytes: number; readonly checkpoint: PartitionCheckpoint }
   | {
       readonly type: 'drained';

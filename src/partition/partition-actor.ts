@@ -12,6 +12,7 @@ import { ERRORS, type ErrorName } from '../base/errors.js';
 import { type LeaderEpoch, type Offset, toOffset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { TopicConfig } from '../config/topic-config.js';
+import type { LeaderEpochEntry } from '../log/leader-epochs.js';
 import type { Log } from '../log/log.js';
 import type { AppendBatch } from '../log/segment.js';
 import { readLastOffsetDelta, readMaxTimestamp, readProducerId, stampPlace } from '../record/batch-header.js';
@@ -76,6 +77,10 @@ export class PartitionActor {
 
   get sizeBytes(): number {
     return this.#log.sizeBytes;
+  }
+
+  get leaderEpochs(): readonly LeaderEpochEntry[] {
+    return this.#log.leaderEpochs;
   }
 
   get checkpoint(): PartitionCheckpoint {

@@ -153,7 +153,10 @@ export class PartitionHost {
       (log) => {
         if (log instanceof Error)
           reply({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: log.message });
-        else reply({ type: 'opened', checkpoint: this.#start(command, log).checkpoint });
+        else {
+          const { checkpoint, leaderEpochs } = this.#start(command, log);
+          reply({ type: 'opened', checkpoint, epochs: leaderEpochs });
+        }
         const waiting = this.#opening.get(slot) ?? [];
         this.#opening.delete(slot);
         for (const retry of waiting) retry();

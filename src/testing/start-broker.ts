@@ -22,6 +22,8 @@ export interface StartBrokerOptions {
 export interface TestBroker extends AsyncDisposable {
   /** `HOST:PORT` of the native protocol, for `new Client({ brokers: [broker.native] })`. */
   readonly native: string;
+  /** `HOST:PORT` of Kafka's protocol, for any Kafka client. */
+  readonly kafka: string;
   /** `HOST:PORT` of the health checks. */
   readonly http: string;
   readonly dataDirectory: string;
@@ -53,10 +55,10 @@ export async function startBroker(options: StartBrokerOptions = {}): Promise<Tes
   };
   try {
     const broker = await start(dataDirectory, options);
-    const { native, http } = broker.addresses;
-    if (native === undefined || http === undefined) {
+    const { native, kafka, http } = broker.addresses;
+    if (native === undefined || kafka === undefined || http === undefined) {
       await broker.close();
-      throw new OdradekError('ODR_USAGE', 'The native and the HTTP door of a test broker are always open.');
+      throw new OdradekError('ODR_USAGE', 'The doors of a test broker are always open.');
     }
     const close = async () => {
       await broker.close();
@@ -64,6 +66,7 @@ export async function startBroker(options: StartBrokerOptions = {}): Promise<Tes
     };
     return {
       native,
+      kafka,
       http,
       dataDirectory,
       died: broker.died,
@@ -86,6 +89,7 @@ function start(
 ): Promise<Broker> {
   const parsed = parseBrokerConfig([
     ['odradek.native.listen', '127.0.0.1:0'],
+    ['odradek.kafka.listen', '127.0.0.1:0'],
     ['odradek.http.listen', '127.0.0.1:0'],
     ...(workers === undefined ? [] : ([['odradek.workers', String(workers)]] as const)),
     ...Object.entries(config).map(([name, value]) => [name, String(value)] as const),

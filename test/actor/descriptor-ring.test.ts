@@ -49,7 +49,18 @@ describe('createRing', () => {
 describe('writeWide', () => {
   it('keeps safe integers, negative ones too', () => {
     const words = new Int32Array(4);
-    const values = [0, 1, -1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 52 + 12345, Number.MAX_SAFE_INTEGER, -(2 ** 40) - 7];
+    const values = [
+      0,
+      1,
+      -1,
+      2 ** 31 - 1,
+      2 ** 31,
+      2 ** 32 - 1,
+      2 ** 32,
+      2 ** 52 + 12345,
+      Number.MAX_SAFE_INTEGER,
+      -(2 ** 40) - 7,
+    ];
     for (const value of values) {
       writeWide(words, 1, value);
       expect(readWide(words, 1)).toBe(value);
@@ -94,7 +105,8 @@ describe('RingProducer and RingConsumer', () => {
           visible.slice(0, count).forEach((expected, ahead) => {
             const at = consumer.peek(ahead);
             for (let word = 0; word < DESCRIPTOR_WORDS; word++) {
-              if (consumer.words[at + word] !== expected + word) throw new Error(`descriptor ${expected} is damaged`);
+              if (consumer.words[at + word] !== expected + word)
+                throw new Error(`descriptor ${expected} is damaged`);
             }
           });
           consumer.release(count);
@@ -102,7 +114,8 @@ describe('RingProducer and RingConsumer', () => {
         }
         expect(consumer.available).toBe(visible.length);
         // Either end may be made anew at any time: all that counts is shared.
-        if (claimed.length === 0 && chance(random, 1, 20)) expect(new RingProducer(ring, bell).free).toBe(capacity - visible.length);
+        if (claimed.length === 0 && chance(random, 1, 20))
+          expect(new RingProducer(ring, bell).free).toBe(capacity - visible.length);
         if (chance(random, 1, 20)) expect(new RingConsumer(ring, bell).available).toBe(visible.length);
       }
       expect(next).toBeGreaterThan(0);

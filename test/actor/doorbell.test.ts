@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { createRing, RING_SLEEPING_INDEX, RingConsumer, RingProducer, ringIsAsleep } from '../../src/actor/descriptor-ring.js';
+import {
+  createRing,
+  RING_SLEEPING_INDEX,
+  RingConsumer,
+  RingProducer,
+  ringIsAsleep,
+} from '../../src/actor/descriptor-ring.js';
 import { LocalDoorbell, SharedDoorbell } from '../../src/actor/doorbell.js';
 import { SimulatedClock } from '../../src/base/simulated-clock.js';
 

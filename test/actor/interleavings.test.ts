@@ -8,7 +8,11 @@ describe('explore', () => {
     const words = memory();
     const increment = () => Atomics.store(words, 0, Atomics.load(words, 0) + 1);
     const sums = new Set<number>();
-    explore({ memory: words, threads: [increment, increment], ended: (end) => sums.add(end.memory[0] ?? -1) });
+    explore({
+      memory: words,
+      threads: [increment, increment],
+      ended: (end) => sums.add(end.memory[0] ?? -1),
+    });
     expect([...sums].sort()).toEqual([1, 2]);
   });
 
@@ -16,7 +20,12 @@ describe('explore', () => {
     const words = memory();
     const increment = () => Atomics.store(words, 0, Atomics.load(words, 0) + 1);
     const sums = new Set<number>();
-    explore({ memory: words, threads: [increment, increment], ended: (end) => sums.add(end.memory[0] ?? -1), switchesMax: 0 });
+    explore({
+      memory: words,
+      threads: [increment, increment],
+      ended: (end) => sums.add(end.memory[0] ?? -1),
+      switchesMax: 0,
+    });
     expect([...sums]).toEqual([2]);
   });
 
@@ -27,7 +36,11 @@ describe('explore', () => {
       return Atomics.load(words, other);
     };
     const seen = new Set<string>();
-    explore({ memory: words, threads: [raise(0, 1), raise(1, 0)], ended: ({ outcomes }) => seen.add(outcomes.join()) });
+    explore({
+      memory: words,
+      threads: [raise(0, 1), raise(1, 0)],
+      ended: ({ outcomes }) => seen.add(outcomes.join()),
+    });
     expect([...seen].sort()).toEqual(['0,1', '1,0', '1,1']);
   });
 
@@ -50,7 +63,11 @@ describe('explore', () => {
       return 'done';
     };
     const ends = new Set<string>();
-    explore({ memory: words, threads: [sleeper, waker], ended: ({ outcomes }) => ends.add(String(outcomes[0])) });
+    explore({
+      memory: words,
+      threads: [sleeper, waker],
+      ended: ({ outcomes }) => ends.add(String(outcomes[0])),
+    });
     expect([...ends].sort()).toEqual(['not slept', 'seen', 'undefined', 'woken']);
   });
 
@@ -60,6 +77,8 @@ describe('explore', () => {
       if (Atomics.load(words, 0) === 1) throw new Error('one');
     };
     const writes = () => Atomics.store(words, 0, 1);
-    expect(() => explore({ memory: words, threads: [fails, writes], ended: () => {} })).toThrow('in schedule 10');
+    expect(() => explore({ memory: words, threads: [fails, writes], ended: () => {} })).toThrow(
+      'in schedule 10',
+    );
   });
 });

@@ -48,10 +48,23 @@ const PAUSE = Symbol('pause');
 const STATES_MAX = 2_000_000;
 
 type Operation = 'load' | 'store' | 'exchange' | 'add' | 'compareExchange' | 'notify' | 'waitAsync';
-const OPERATIONS: readonly Operation[] = ['load', 'store', 'exchange', 'add', 'compareExchange', 'notify', 'waitAsync'];
+const OPERATIONS: readonly Operation[] = [
+  'load',
+  'store',
+  'exchange',
+  'add',
+  'compareExchange',
+  'notify',
+  'waitAsync',
+];
 
 /** Visits every order; returns how many different states there were. */
-export function explore({ memory, threads, ended, switchesMax = Number.POSITIVE_INFINITY }: Exploration): number {
+export function explore({
+  memory,
+  threads,
+  ended,
+  switchesMax = Number.POSITIVE_INFINITY,
+}: Exploration): number {
   const begun: Thread = { results: [], outcome: null, asleepOn: null };
   const first: State = {
     memory: memory.slice(),
@@ -87,7 +100,9 @@ export function explore({ memory, threads, ended, switchesMax = Number.POSITIVE_
 }
 
 function keyOf({ memory, threads, switches, last }: State, switchesMax: number): string {
-  const parts = threads.map(({ results, outcome, asleepOn }) => `${results.join()}/${outcome !== null}/${asleepOn}`);
+  const parts = threads.map(
+    ({ results, outcome, asleepOn }) => `${results.join()}/${outcome !== null}/${asleepOn}`,
+  );
   const schedule = Number.isFinite(switchesMax) ? `${switches} ${last}` : '';
   return `${memory.join()}|${parts.join('|')}|${schedule}`;
 }
@@ -112,7 +127,8 @@ function step(state: State, index: number, switches: number, memory: Int32Array,
     made++;
     return result;
   };
-  const call = (name: Operation, ...values: unknown[]) => Reflect.apply(originals.get(name) ?? (() => {}), Atomics, values);
+  const call = (name: Operation, ...values: unknown[]) =>
+    Reflect.apply(originals.get(name) ?? (() => {}), Atomics, values);
   const wait = (...[words, word, value]: [Int32Array, number, number]) => {
     const sleeps = operation(() => {
       const equal = call('load', words, word) === value;
@@ -122,6 +138,7 @@ function step(state: State, index: number, switches: number, memory: Int32Array,
     if (sleeps !== true) return { async: false, value: 'not-equal' };
     // What follows runs when it was woken, which is its next step.
     if (made > before) throw PAUSE;
+    // biome-ignore lint/suspicious/noThenProperty: it stands for a promise, and nothing awaits it
     return { async: true, value: { then: (wake: () => void) => wake() } };
   };
   const notify = (...[, word]: [Int32Array, number]) =>

@@ -23,8 +23,14 @@ interface Answer {
   readonly failure: string;
 }
 
-const ask = (reference: ActorReference<string, string>, command: string, deadlineMs = 10_000): Promise<Answer> =>
-  new Promise((resolve) => reference.ask(command, deadlineMs, (reply, failure) => resolve({ reply, failure })));
+const ask = (
+  reference: ActorReference<string, string>,
+  command: string,
+  deadlineMs = 10_000,
+): Promise<Answer> =>
+  new Promise((resolve) =>
+    reference.ask(command, deadlineMs, (reply, failure) => resolve({ reply, failure })),
+  );
 
 describe('ActorReference', () => {
   it('gets one reply for each command, in whatever order they are given', async () => {
@@ -135,7 +141,12 @@ describe('ActorReference', () => {
     const toFar = new ActorReference<string, string>(near, systemClock);
     const toNear = new ActorReference<string, string>(far, systemClock);
     const answers = await Promise.all([ask(toFar, '1'), ask(toNear, '2'), ask(toFar, '3'), ask(toNear, '4')]);
-    expect(answers.map(({ reply }) => reply)).toEqual(['1 from far', '2 from near', '3 from far', '4 from near']);
+    expect(answers.map(({ reply }) => reply)).toEqual([
+      '1 from far',
+      '2 from near',
+      '3 from far',
+      '4 from near',
+    ]);
     expect(asked.sort()).toEqual(['far got 1', 'far got 3', 'near got 2', 'near got 4']);
   });
 

@@ -23,7 +23,11 @@ function sendAll() {
   let wakes = 0;
   const send = () => {
     // Groups of all sizes, so that both sides fall asleep often.
-    for (let group = 1 + (sent % 7); group > 0 && sent < messages && sent - received < ring.capacity; group--) {
+    for (
+      let group = 1 + (sent % 7);
+      group > 0 && sent < messages && sent - received < ring.capacity;
+      group--
+    ) {
       const at = out.claim();
       if (at < 0) break;
       out.words[at] = sent;

@@ -9,7 +9,8 @@ type Result = Readonly<Record<string, number>> & { readonly error?: string };
 async function onThreads(roles: readonly string[], data: object): Promise<Result[]> {
   const started = new Int32Array(new SharedArrayBuffer(4));
   const threads = roles.map(
-    (role) => new Worker(new URL('./stress-worker.mjs', import.meta.url), { workerData: { ...data, started, role } }),
+    (role) =>
+      new Worker(new URL('./stress-worker.mjs', import.meta.url), { workerData: { ...data, started, role } }),
   );
   try {
     return await Promise.all(
@@ -18,7 +19,9 @@ async function onThreads(roles: readonly string[], data: object): Promise<Result
           new Promise<Result>((resolve, reject) => {
             thread.once('message', resolve);
             thread.once('error', reject);
-            thread.once('exit', (code) => reject(new Error(`a thread ended with ${code} before it was done`)));
+            thread.once('exit', (code) =>
+              reject(new Error(`a thread ended with ${code} before it was done`)),
+            );
           }),
       ),
     );

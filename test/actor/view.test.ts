@@ -41,7 +41,12 @@ describe('ViewReader', () => {
   it('carries offsets up to the largest safe integer', () => {
     const views = createViews(1);
     const largest = toOffset(Number.MAX_SAFE_INTEGER);
-    const state = { ...published(1), highWatermark: largest, logEndOffset: largest, segmentBytes: 2 ** 31 + 5 };
+    const state = {
+      ...published(1),
+      highWatermark: largest,
+      logEndOffset: largest,
+      segmentBytes: 2 ** 31 + 5,
+    };
     new ViewWriter(views, 0).publish(1, state);
     expect(new ViewReader(views, 0, 1).read()).toEqual(state);
   });

@@ -1,7 +1,25 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 
 describe('systemClock', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('waits for longer than setTimeout can, and can be cancelled meanwhile', () => {
+    vi.useFakeTimers();
+    const fired: string[] = [];
+    systemClock.after(2 ** 32, () => fired.push('fired'));
+    const cancelled = systemClock.after(2 ** 32, () => fired.push('cancelled'));
+    vi.advanceTimersByTime(2 ** 31);
+    systemClock.cancel(cancelled);
+    vi.advanceTimersByTime(2 ** 31 - 1);
+    expect(fired).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(fired).toEqual(['fired']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('fires a timer once, in a later turn', async () => {
     let fired = 0;
     const done = new Promise<void>((resolve) => {

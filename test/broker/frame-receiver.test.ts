@@ -35,7 +35,11 @@ class Fed {
   accept = true;
   resumed = 0;
 
-  constructor(writeBuffer = writeBufferOf(4), sharedBuffer = Buffer.alloc(SHARED_BYTES), frameBytesMax = 4096) {
+  constructor(
+    writeBuffer = writeBufferOf(4),
+    sharedBuffer = Buffer.alloc(SHARED_BYTES),
+    frameBytesMax = 4096,
+  ) {
     this.receiver = new FrameReceiver({
       writeBuffer,
       sharedBuffer,
@@ -80,7 +84,9 @@ describe('FrameReceiver', () => {
         const fed = new Fed();
         fed.feed(stream.subarray(0, first), piece);
         fed.feed(stream.subarray(first), piece);
-        expect(fed.frames.map((body) => body.toString('hex'))).toEqual(frames.map((frame) => frame.subarray(4).toString('hex')));
+        expect(fed.frames.map((body) => body.toString('hex'))).toEqual(
+          frames.map((frame) => frame.subarray(4).toString('hex')),
+        );
         expect(fed.receiver.partialSinceMs).toBeNull();
       }
     }
@@ -253,7 +259,7 @@ describe('FrameReceivers that share their memory', () => {
 
   it('take every frame whole, once and in order, whatever comes, and give all memory back', () => {
     const allocations = vi.spyOn(Buffer, 'allocUnsafeSlow');
-    withSeeds(Number(process.env["N"] ?? 120), (random) => {
+    withSeeds(300, (random) => {
       allocations.mockClear();
       new Traffic(random).run();
       const largest = Math.max(0, ...allocations.mock.calls.map(([bytes]) => bytes));
@@ -262,7 +268,7 @@ describe('FrameReceivers that share their memory', () => {
   });
 
   it('wait for memory, and for nothing else, when partial frames hold all of it', () => {
-    withSeeds(Number(process.env["N"] ?? 40), (random) => new Traffic(random, { holders: 6 }).run());
+    withSeeds(200, (random) => new Traffic(random, { holders: 6 }).run());
   });
 });
 
@@ -291,7 +297,13 @@ class Peer {
   readonly #end: 'whole' | 'partial' | 'oversize';
   invalid: string | null = null;
 
-  constructor(name: string, traffic: Traffic, random: Random, end: 'whole' | 'partial' | 'oversize', frames: number) {
+  constructor(
+    name: string,
+    traffic: Traffic,
+    random: Random,
+    end: 'whole' | 'partial' | 'oversize',
+    frames: number,
+  ) {
     this.name = name;
     this.#traffic = traffic;
     this.#random = random;
@@ -390,7 +402,8 @@ class Peer {
     const body = bodyOf(frame);
     const { extent } = frame;
     if (extent) {
-      if (!extent.bytes.subarray(frame.start, frame.end).equals(body)) throw new Error('a frame lies where its extent is not');
+      if (!extent.bytes.subarray(frame.start, frame.end).equals(body))
+        throw new Error('a frame lies where its extent is not');
       if (chance(this.#random, 2, 3)) {
         extent.retain();
         this.#traffic.keep({ extent, start: extent.start + frame.start, bytes: body });
@@ -443,7 +456,18 @@ class Traffic {
 
   frameBytes(): number {
     const random = this.#random;
-    const largest = pick(random, [0, 3, 20, 60, 70, 250, 900, EXTENT_BYTES - 4, EXTENT_BYTES, this.frameBytesMax]);
+    const largest = pick(random, [
+      0,
+      3,
+      20,
+      60,
+      70,
+      250,
+      900,
+      EXTENT_BYTES - 4,
+      EXTENT_BYTES,
+      this.frameBytesMax,
+    ]);
     return Math.min(random.below(largest + 1), this.frameBytesMax);
   }
 
@@ -487,7 +511,8 @@ class Traffic {
       return true;
     }
     const waiting = this.#peers.filter((peer) => !peer.closed && !peer.isDone);
-    if (waiting.length > 0) throw new Error(`${waiting.map(({ name, stalled }) => `${name} (${stalled})`)} wait for ever`);
+    if (waiting.length > 0)
+      throw new Error(`${waiting.map(({ name, stalled }) => `${name} (${stalled})`)} wait for ever`);
     return false;
   }
 

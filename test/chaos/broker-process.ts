@@ -56,7 +56,7 @@ export class BrokerProcess {
 
   private constructor({ dataDirectory, settings = {}, environment = {}, onLine }: BrokerProcessOptions) {
     const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-    const doors = ['--native-listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0'];
+    const doors = ['native', 'kafka', 'http'].flatMap((door) => [`--${door}-listen`, '127.0.0.1:0']);
     const args = ['broker', '--data-dir', dataDirectory, '--log-format', 'json', ...doors, ...set];
     this.#child = spawn(process.execPath, [executable, ...args], {
       env: { ...process.env, ...environment },

@@ -19,7 +19,7 @@ describe('odradek broker', () => {
       const broker = await startBroker(`stop-${signal}`);
       expect(broker.ready.native).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
       expect(broker.ready.http).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
-      expect(broker.ready).not.toHaveProperty('kafka');
+      expect(broker.ready.kafka).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
       const response = await fetch(`http://${broker.ready.http}/health/ready`);
       expect(response.status).toBe(200);
       expect(await stop(broker, signal)).toBe(0);
@@ -41,6 +41,8 @@ describe('odradek broker', () => {
       join(folder, 'second'),
       '--native-listen',
       native,
+      '--kafka-listen',
+      'off',
       '--http-listen',
       'off',
     ]);
@@ -53,6 +55,8 @@ describe('odradek broker', () => {
       join(folder, 'first'),
       '--native-listen',
       '127.0.0.1:0',
+      '--kafka-listen',
+      'off',
       '--http-listen',
       'off',
     ]);

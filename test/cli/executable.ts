@@ -56,7 +56,8 @@ export interface StartedBroker {
 export async function startBroker(name: string, args: readonly string[] = []): Promise<StartedBroker> {
   const child = start([
     ...['broker', '--data-dir', join(folder, name), '--log-format', 'json'],
-    ...['--native-listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0', ...args],
+    ...['native', 'kafka', 'http'].flatMap((door) => [`--${door}-listen`, '127.0.0.1:0']),
+    ...args,
   ]);
   const { stdout, stderr } = child;
   if (stdout === null || stderr === null) throw new Error('pipes');

@@ -19,7 +19,7 @@ describe('parseBrokerConfig', () => {
       nodeId: 1,
       dataDirectories: ['./data'],
       nativeListen: '127.0.0.1:9091',
-      kafkaListen: null,
+      kafkaListen: '127.0.0.1:9092',
       httpListen: '127.0.0.1:9080',
       advertise: null,
       numPartitions: 1,

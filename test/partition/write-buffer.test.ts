@@ -5,7 +5,8 @@ import { chance, pick, withSeeds } from '../actor/seeds.js';
 
 const EXTENT_BYTES = 64;
 
-const bufferOf = (extents: number, largeBytes = 0) => new WriteBuffer({ extentBytes: EXTENT_BYTES, extents, largeBytes });
+const bufferOf = (extents: number, largeBytes = 0) =>
+  new WriteBuffer({ extentBytes: EXTENT_BYTES, extents, largeBytes });
 
 /** What must not be null. */
 function there<T>(value: T | null): T {
@@ -307,7 +308,9 @@ class RandomUse {
   #size(): number {
     const random = this.#random;
     const large = this.#largeBytes > 0 && chance(random, 1, 4);
-    return large ? EXTENT_BYTES + 1 + random.below(this.#largeBytes - EXTENT_BYTES) : 1 + random.below(EXTENT_BYTES);
+    return large
+      ? EXTENT_BYTES + 1 + random.below(this.#largeBytes - EXTENT_BYTES)
+      : 1 + random.below(EXTENT_BYTES);
   }
 
   #step(): void {
@@ -374,11 +377,13 @@ class RandomUse {
     expect(buffer.freeExtents).toBeLessThanOrEqual(this.#extents - used.size);
     expect(buffer.freeExtents).toBeGreaterThanOrEqual(this.#extents - used.size - 1);
     const large = [...this.#waiting.values()].find(({ bytes }) => bytes > EXTENT_BYTES);
-    if (large && this.#largestGap() >= large.bytes) throw new Error(`a frame of ${large.bytes} waits while there is room`);
+    if (large && this.#largestGap() >= large.bytes)
+      throw new Error(`a frame of ${large.bytes} waits while there is room`);
     for (const { bytes, stages } of this.#waiting.values()) {
       if (bytes > EXTENT_BYTES) continue;
       const got = stages ? buffer.stage(Buffer.alloc(bytes)) : buffer.acquire(bytes);
-      if (got) throw new Error(`${bytes} bytes (${stages ? 'to stage' : 'to receive'}) wait while there is room`);
+      if (got)
+        throw new Error(`${bytes} bytes (${stages ? 'to stage' : 'to receive'}) wait while there is room`);
     }
   }
 

@@ -13,6 +13,8 @@ export interface MachineOptions {
   readonly streams: Streams;
   readonly faults: FaultCounts;
   readonly linkDelayMsMax: number;
+  /** Whether clients may connect. */
+  readonly isOpen: () => boolean;
   /** The logs may have lost their ends; nobody may connect before a survey. */
   readonly powerLost: () => void;
   /** Everything was flushed and closed. */
@@ -21,6 +23,8 @@ export interface MachineOptions {
 
 type Stop = 'process' | 'power';
 
+const SERVING_MS = 400;
+
 export class Machine {
   readonly #options: MachineOptions;
   readonly #clock: SimulatedClock;
@@ -28,6 +32,7 @@ export class Machine {
   readonly #weather: DiskWeather;
   #broker: SimulatedBroker | null = null;
   #ready = false;
+  #readyMs = 0;
   #processes = 0;
   /** What a crash inside a disk call will be. */
   #crashKind: Stop = 'process';
@@ -54,6 +59,11 @@ export class Machine {
   /** Whether its doors are open. */
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** Whether it has had time to open partitions and to answer clients. */
+  get isServing(): boolean {
+    return this.#ready && this.#options.isOpen() && this.#clock.monotonicMs() > this.#readyMs + SERVING_MS;
   }
 
   jumpWall(deltaMs: number): void {
@@ -132,6 +142,7 @@ export class Machine {
       ready: () => {
         world.trace.add(() => `process ${process} is ready`);
         this.#ready = true;
+        this.#readyMs = this.#clock.monotonicMs();
       },
       died: (reason) => {
         world.trace.add(() => `process ${process} ends: ${reason}`);

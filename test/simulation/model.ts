@@ -103,7 +103,8 @@ export interface Question {
   readonly asked: Moment;
   /** What the high watermark was known to have reached. */
   readonly floor: { readonly log: ModelLog; readonly highFloor: number } | null;
-  readonly reliable: boolean;
+  /** The topic, if it was there for sure. */
+  readonly reliable: ModelTopic | null;
 }
 
 /** A partition as it was read from its start to its end. */
@@ -218,7 +219,7 @@ export class Model {
       partition,
       asked: this.#now(),
       floor: log ? { log, highFloor: log.highFloor } : null,
-      reliable: incarnation?.reliable ?? false,
+      reliable: incarnation?.reliable ? incarnation : null,
     };
   }
 
@@ -230,9 +231,8 @@ export class Model {
 
   #error(question: Question, error: ErrorName): void {
     if (ALWAYS_POSSIBLE.has(error)) return;
-    const topic = this.topic(question.topic);
     judge(
-      error === 'UNKNOWN_TOPIC_OR_PARTITION' && !(question.reliable && topic?.reliable),
+      error === 'UNKNOWN_TOPIC_OR_PARTITION' && !question.reliable?.reliable,
       () => `${question.topic}-${question.partition} is answered with ${error}`,
     );
   }

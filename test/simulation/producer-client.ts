@@ -53,7 +53,7 @@ export class ProducerClient extends Client {
   /** Sends the first half of a request, and nothing more; false if there is no connection. */
   sendHalf(): boolean {
     const { wire } = this;
-    if (!wire) return false;
+    if (!wire || wire === this.#abandoned) return false;
     const batch = Buffer.alloc(between(this.random, 10, 3000));
     const partitions = [{ topic: pick(this.random, this.world.topicNames), partition: 0, recordsBytes: batch.length }];
     wire.tellHalf({ type: 'produce', acks: 'all', partitions }, { payload: batch }, this.random.below(1000) / 1000);

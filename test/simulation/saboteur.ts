@@ -67,10 +67,11 @@ export class Saboteur {
   }
 
   #next(): void {
-    const { clock, random } = this.#options;
+    const { clock, random, machine } = this.#options;
     clock.after(between(random, 5, this.#pauseMsMax), () => {
       if (this.#stopped) return;
-      pick(random, this.#kinds)();
+      // A broker that is still starting is mostly left alone, or it would never get anything done.
+      if (machine.isServing || chance(random, 0.15)) pick(random, this.#kinds)();
       this.#next();
     });
   }

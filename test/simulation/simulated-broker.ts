@@ -46,6 +46,7 @@ const RECEIVE_SIZES = { smallFrameBytes: 400, largeReadBytes: 700, extentReadByt
 const DRAIN_MS = 5000;
 const THREAD_START_MS_MAX = 20;
 const BELL_MS_MAX = 1;
+const LATER_MS = 0.02;
 
 /** Replaces parts of the broker, to see whether the judge notices. */
 export interface Sabotage {
@@ -308,7 +309,8 @@ export class SimulatedBroker {
         logger: world.trace.logger(thread.name),
         retentionCheckIntervalMs: world.config.logRetentionCheckIntervalMs,
         tell: (event) => link.emit(event),
-        later: (run) => thread.clock.schedule(0, run),
+        // Time passes, or a worker that tries again at once would try for ever.
+        later: (run) => thread.clock.schedule(LATER_MS, run),
       });
       link.attach((command, reply) => host.receive(command, reply));
     });

@@ -123,20 +123,20 @@ export class Survey {
     const { world, random } = this.#options;
     const nowMs = world.clock.wallMs();
     const targets = Array.from({ length: LOOKUPS_BY_TIME }, () => nowMs - random.below(20_000));
-    const positions = targets.map((timestampMs) => ({ timestampMs }));
-    this.#list(log, positions, (listed) => {
+    const byTime = targets.map((timestampMs) => ({ timestampMs }));
+    this.#list(log, ['earliest', ...byTime, 'earliest'], (listed) => {
       const failed = listed.find(({ error }) => error);
-      if (failed) {
-        this.#retry(run, log, `offsets by time: ${failed.error?.error}`);
+      const moved = listed[0]?.offset !== start || listed.at(-1)?.offset !== start;
+      if (failed || moved) {
+        this.#retry(run, log, failed ? `offsets by time: ${failed.error?.error}` : 'its start has moved');
         return;
       }
-      listed.forEach(({ offset, timestampMs }, index) => {
-        const targetMs = targets[index] ?? 0;
+      targets.forEach((targetMs, index) => {
+        const found = listed[index + 1];
         const expected = world.model.firstSince(log, start, targetMs);
-        if (offset === expected.offset && timestampMs === expected.timestampMs) return;
-        // Retention may have moved the start meanwhile, to where the next round begins.
-        if (offset > expected.offset && log.topic.settings.retentionMs >= 0) return;
-        throw new Verdict(`${log.name}: for ${targetMs} offset ${offset} (${timestampMs}) was found instead of ${expected.offset} (${expected.timestampMs})`);
+        if (found?.offset === expected.offset && found.timestampMs === expected.timestampMs) return;
+        const instead = `instead of ${expected.offset} (${expected.timestampMs})`;
+        throw new Verdict(`${log.name}: for ${targetMs} offset ${found?.offset} (${found?.timestampMs}) was found ${instead}`);
       });
       this.#left.shift();
       this.#next(run);

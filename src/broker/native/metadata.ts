@@ -5,10 +5,13 @@ import {
   REQUEST_PARTITIONS_MAX,
   type TopicMetadata,
 } from '../../protocol/native/messages.js';
+import { createMissing } from '../create-missing.js';
 import type { TopicImage } from '../messages.js';
+import type { PartitionEntry } from '../topic-table.js';
 import type { RequestContext } from './context.js';
 
-export function topicMetadata(image: TopicImage): TopicMetadata {
+/** `current`: the router's partitions, which know the epochs in which they are served. */
+export function topicMetadata(image: TopicImage, current: readonly PartitionEntry[] = []): TopicMetadata {
   return {
     name: image.name,
     error: null,
@@ -17,7 +20,7 @@ export function topicMetadata(image: TopicImage): TopicMetadata {
     partitions: image.partitions.map(({ leader, leaderEpoch, replicas, inSyncReplicas }, partition) => ({
       partition,
       leader: leader ?? -1,
-      leaderEpoch,
+      leaderEpoch: current[partition]?.leaderEpoch ?? leaderEpoch,
       replicas,
       inSyncReplicas,
     })),
@@ -43,45 +46,36 @@ export function handleMetadata(context: RequestContext, request: MetadataRequest
     const topics = request.all ? router.topics.all().filter(({ image }) => !image.internal) : [];
     answer(
       context,
-      topics.map(({ image }) => topicMetadata(image)),
+      topics.map(({ image, partitions }) => topicMetadata(image, partitions)),
     );
     return;
   }
-  const failures = new Map<string, Failure>();
-  const describe = () =>
+  const create = request.autoCreate && router.options.config.autoCreateTopicsEnable;
+  createMissing(router, names, create, (failures) =>
     answer(
       context,
       names.map((name) => {
         const topic = router.topics.topic(name);
-        const failure = failures.get(name) ?? { error: 'UNKNOWN_TOPIC_OR_PARTITION' };
-        return topic ? topicMetadata(topic.image) : unknownTopic(name, failure);
+        return topic ? topicMetadata(topic.image, topic.partitions) : missingTopic(name, failures.get(name));
       }),
-    );
-  const missing = names.filter((name) => !router.topics.topic(name));
-  for (const name of missing) {
-    const problem = topicNameProblem(name);
-    if (problem !== null) failures.set(name, { error: 'INVALID_TOPIC_EXCEPTION', detail: problem });
-  }
-  const create = request.autoCreate && router.options.config.autoCreateTopicsEnable;
-  const creatable = create ? missing.filter((name) => !failures.has(name)) : [];
-  if (creatable.length === 0) {
-    describe();
-    return;
-  }
-  let left = creatable.length;
-  for (const name of creatable) {
-    const topic = { name, partitions: 0, replicationFactor: 0, overrides: {} };
-    router.ask({ type: 'create-topic', topic, validateOnly: false }, (reply) => {
-      // Another client may have been faster.
-      if (reply.type === 'failed' && reply.error !== 'TOPIC_ALREADY_EXISTS') failures.set(name, reply);
-      if (--left === 0) describe();
-    });
-  }
+    ),
+  );
+}
+
+function missingTopic(
+  name: string,
+  failure: Failure = { error: 'UNKNOWN_TOPIC_OR_PARTITION' },
+): TopicMetadata {
+  const problem = topicNameProblem(name);
+  return unknownTopic(
+    name,
+    problem === null ? failure : { error: 'INVALID_TOPIC_EXCEPTION', detail: problem },
+  );
 }
 
 function answer(context: RequestContext, topics: readonly TopicMetadata[]): void {
   const { brokerId, clusterId } = context.router.options;
-  const { host, port } = context.router.addressFor(context.connection.localAddress);
+  const { host, port } = context.router.addressFor('native', context.connection.localAddress);
   context.reply({
     type: 'metadata',
     clusterId,

@@ -1,5 +1,4 @@
 import type { Failure } from '../../base/errors.js';
-import type { Extent } from '../../partition/write-buffer.js';
 import {
   type ProducePartitionResult,
   type ProduceRequest,
@@ -7,16 +6,11 @@ import {
 } from '../../protocol/native/messages.js';
 import type { Connection } from '../connection.js';
 import type { Frame } from '../frame-receiver.js';
+import { type PlacedRecords, placeRecords } from '../place-records.js';
 import type { Router } from '../router.js';
 import type { PartitionEntry } from '../topic-table.js';
 import type { Appended } from '../worker-link.js';
 import type { RequestContext } from './context.js';
-
-/** The payload in the write buffer; `extent` holds one use, ours. */
-interface Place {
-  readonly extent: Extent;
-  readonly start: number;
-}
 
 /** Hands the batches to their partitions and answers when all have been appended or refused. False: it must wait. */
 export function handleProduce(
@@ -33,7 +27,7 @@ export function handleProduce(
   }
   const entries = entriesOf(router, request);
   if (!router.readyToAppend(entries.filter(isKnown), connection)) return false;
-  const place = placeOf(router, connection, payload);
+  const place = placeRecords(router.options.writeBuffer, connection, payload);
   if (!place) return false;
 
   const context = begin();
@@ -62,7 +56,7 @@ export function produceWithoutAnswer(
   if (requestProblem(request, payload)) return true;
   const entries = entriesOf(router, request);
   if (!router.readyToAppend(entries.filter(isKnown), connection)) return false;
-  const place = placeOf(router, connection, payload);
+  const place = placeRecords(router.options.writeBuffer, connection, payload);
   if (!place) return false;
   submitAll(router, request, entries, place, () => {});
   return true;
@@ -89,24 +83,11 @@ function entriesOf({ topics }: Router, { partitions }: ProduceRequest): (Partiti
   return partitions.map(({ topic, partition }) => topics.partition(topic, partition));
 }
 
-/** Finds the payload in the write buffer, or puts it there; null if there is no room now. */
-function placeOf(router: Router, connection: Connection, payload: Frame): Place | null {
-  const { writeBuffer } = router.options;
-  if (payload.extent) {
-    payload.extent.retain();
-    return { extent: payload.extent, start: payload.extent.start + payload.start };
-  }
-  const records = payload.bytes.subarray(payload.start, payload.end);
-  const staged = writeBuffer.stage(records);
-  if (!staged) connection.retryWhenFree(records.length);
-  return staged;
-}
-
 function submitAll(
   router: Router,
   { partitions }: ProduceRequest,
   entries: readonly (PartitionEntry | undefined)[],
-  { extent, start }: Place,
+  { extent, start }: PlacedRecords,
   done: (index: number, result: Appended) => void,
 ): void {
   let at = start;

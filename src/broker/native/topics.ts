@@ -68,7 +68,7 @@ function answer(context: RequestContext, topic: TopicEntry, sizes: readonly Part
   );
   context.reply({
     type: 'describeTopic',
-    topic: topicMetadata(topic.image),
+    topic: topicMetadata(topic.image, topic.partitions),
     configs: entries,
     partitions: topic.partitions.map((partition) => describePartition(partition, sizes[partition.index])),
   });

@@ -35,7 +35,7 @@ export const BROKER_FLAGS: readonly BrokerFlag[] = [
     option: 'kafkaListen',
     environment: 'ODRADEK_KAFKA_LISTEN',
     setting: BROKER_PROPERTIES.kafkaListen,
-    description: 'door for clients of Kafka; not built yet, opens nothing',
+    description: 'door for clients of Kafka',
   },
   {
     flags: '--http-listen <host:port>',

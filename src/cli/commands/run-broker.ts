@@ -22,7 +22,7 @@ export async function runBroker(config: BrokerConfig): Promise<number> {
   const stopped = stopSignal(() => process.off('exit', flush));
   try {
     const broker = await Broker.start(brokerOptions(config), logger);
-    announce(config, broker.addresses, logger);
+    announce(broker.addresses, logger);
     const end = await Promise.race([stopped, broker.died]);
     if (end instanceof Error) {
       const advice = 'The log says more. What was acknowledged is in the files: start the broker again.';
@@ -60,17 +60,12 @@ function stopSignal(beforeSecond: () => void): Promise<NodeJS.Signals> {
 
 type Addresses = Broker['addresses'];
 
-function announce(config: BrokerConfig, addresses: Addresses, logger: ProcessLogger): void {
+function announce(addresses: Addresses, logger: ProcessLogger): void {
   for (const [door, address] of Object.entries(addresses)) {
     const host = parseAddress(address)?.host;
     if (host === undefined || isLoopback(host)) continue;
     const message = `the ${door} door listens on ${address}, which other machines may reach, without encryption and authentication`;
     logger.warn(message, { [door]: address });
-  }
-  if (config.kafkaListen !== null) {
-    logger.warn('the door for clients of Kafka is not built yet; nothing listens there', {
-      kafka: config.kafkaListen,
-    });
   }
   logger.info('broker ready', { ...addresses });
 }

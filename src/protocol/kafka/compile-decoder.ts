@@ -4,9 +4,10 @@
 //
 //   b  the buffer          p  the position in it          e…  the end of the message or of the tagged field
 //   t  decoding.ts         k… constants                   budget  elements that arrays may still have
+import { present } from '../../base/assert.js';
 import { decoding, ELEMENTS_MAX, type Run, STRING_BYTES_MAX } from './decoding.js';
 import { headBytes, isFixed, type Layout, leastBytes, type WireField } from './layout.js';
-import { FIXED_BYTES, type FixedKind } from './schema.js';
+import { FIXED_BYTES, type FixedKind, type Kind } from './schema.js';
 import { SourceWriter } from './source-writer.js';
 
 /** Decodes what lies in [start, end) of the buffer, and may end before `end`; then {@link decoding}.position says where. */
@@ -20,6 +21,10 @@ export function compileDecoder(name: string, layout: Layout): Decoder {
 const EMPTY: readonly never[] = Object.freeze([]);
 const EMPTY_BYTES = Buffer.alloc(0);
 const EMPTY_RECORDS = Object.freeze({ bytes: EMPTY_BYTES, start: 0, length: 0 });
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
+}
 
 /** The value of a field that is not on the wire. */
 function defaultValue(field: WireField): unknown {
@@ -62,6 +67,12 @@ function fixedValue(kind: FixedKind): string {
   }
 }
 
+/** The value of `n` bytes at the position. */
+function viewOf(kind: Kind): string {
+  if (kind === 'string') return 't.text(b, p, p + n)';
+  return kind === 'bytes' ? 'b.subarray(p, p + n)' : '{ bytes: b, start: p, length: n }';
+}
+
 class DecoderCompiler {
   readonly #out = new SourceWriter();
   readonly #name: string;
@@ -94,20 +105,18 @@ class DecoderCompiler {
   #struct({ fields, flexible }: Layout, path: string): string {
     const members = new Map<string, string>();
     const positional = fields.filter(({ place }) => place === 'positional');
-    const pathOf = ({ name }: WireField) => (path === '' ? name : `${path}.${name}`);
     this.#checked = 0;
     positional.forEach((field, index) => {
-      this.#check(positional.slice(index), pathOf, flexible, path);
-      members.set(field.name, this.#field(field, pathOf(field)));
+      this.#check(positional.slice(index), flexible, path);
+      members.set(field.name, this.#field(field, join(path, field.name)));
     });
     if (flexible) {
-      this.#check([], pathOf, flexible, path);
-      this.#tagged(fields, members, pathOf, path);
+      this.#check([], flexible, path);
+      this.#tagged(fields, members, path);
     }
-    const literal = fields.map((field) => {
-      const member = members.get(field.name) ?? this.#default(field);
-      return `${field.name}: ${member}`;
-    });
+    const literal = fields.map(
+      (field) => `${field.name}: ${members.get(field.name) ?? this.#default(field)}`,
+    );
     return `{ ${literal.join(', ')} }`;
   }
 
@@ -116,33 +125,29 @@ class DecoderCompiler {
     return typeof value === 'object' && value !== null ? this.#out.constant(value) : JSON.stringify(value);
   }
 
-  /** Checks the bounds for the next fields, as far as their sizes are known, unless that was done. */
-  #check(
-    next: readonly WireField[],
-    pathOf: (field: WireField) => string,
-    flexible: boolean,
-    path: string,
-  ): void {
-    const needed = next[0] ? headBytes(next[0]) : 1;
-    if (this.#checked >= needed) return;
+  /**
+   * Checks the bounds for the next fields of a struct, as far as their sizes are known, unless that was done. A struct that
+   * `endsWithTags` has one byte more at least.
+   */
+  #check(next: readonly WireField[], endsWithTags: boolean, path: string): void {
+    if (this.#checked >= (next[0] ? headBytes(next[0]) : 1)) return;
     const run: { path: string; bytes: number }[] = [];
+    let fixed = 0;
     for (const field of next) {
       if (headBytes(field) === 0) break;
-      run.push({ path: this.#label(pathOf(field)), bytes: headBytes(field) });
+      run.push({ path: this.#label(join(path, field.name)), bytes: headBytes(field) });
       if (!isFixed(field.kind)) break;
+      fixed++;
     }
-    if (flexible && run.length === next.length && next.every(({ kind }) => isFixed(kind))) {
-      run.push({ path: this.#label(path === '' ? 'tags' : `${path}.tags`), bytes: 1 });
-    }
-    const bytes = run.reduce((sum, member) => sum + member.bytes, 0);
-    if (bytes === 0) return;
-    this.#refuseTruncated(run, bytes);
-    this.#checked = bytes;
+    if (endsWithTags && fixed === next.length) run.push({ path: this.#label(join(path, 'tags')), bytes: 1 });
+    this.#refuseTruncated(run);
   }
 
-  #refuseTruncated(run: Run, bytes: number): void {
+  #refuseTruncated(run: Run): void {
+    const bytes = run.reduce((sum, member) => sum + member.bytes, 0);
     const what = this.#out.constant(run);
     this.#out.add(`if (${this.#end} - p < ${bytes}) t.truncated(${what}, p, ${this.#end});`);
+    this.#checked = bytes;
   }
 
   /** Writes the decoding of a field whose first bytes were checked; returns the expression for its value. */
@@ -192,30 +197,17 @@ class DecoderCompiler {
   }
 
   /** A string, bytes or records of `n` bytes. */
-  #stretch(field: WireField, path: string): string {
-    const { kind, nullable } = field;
-    const value = this.#out.name(field.name || 'element');
-    const tooLong =
-      kind === 'string' ? `n > ${this.#end} - p || n > ${STRING_BYTES_MAX}` : `n > ${this.#end} - p`;
+  #stretch({ kind, name, nullable }: WireField, path: string): string {
     const out = this.#out;
-    const bad = `t.badLength(n, ${this.#end} - p, ${this.#path(path)}, p);`;
-    const view =
-      kind === 'string'
-        ? `t.text(b, p, p + n)`
-        : kind === 'bytes'
-          ? 'b.subarray(p, p + n)'
-          : '{ bytes: b, start: p, length: n }';
+    const value = out.name(name || 'element');
+    const left = `${this.#end} - p`;
+    const tooLong = kind === 'string' ? `n > ${left} || n > ${STRING_BYTES_MAX}` : `n > ${left}`;
+    const check = `if (n < 0 || ${tooLong}) t.badLength(n, ${left}, ${this.#path(path)}, p);`;
+    const view = viewOf(kind);
     if (nullable) {
-      out.add(
-        `let ${value} = null;`,
-        'if (n !== -1) {',
-        `if (n < 0 || ${tooLong}) ${bad}`,
-        `${value} = ${view};`,
-        'p += n;',
-        '}',
-      );
+      out.add(`let ${value} = null;`, 'if (n !== -1) {', check, `${value} = ${view};`, 'p += n;', '}');
     } else {
-      out.add(`if (n < 0 || ${tooLong}) ${bad}`, `const ${value} = ${view};`, 'p += n;');
+      out.add(check, `const ${value} = ${view};`, 'p += n;');
     }
     return value;
   }
@@ -225,12 +217,13 @@ class DecoderCompiler {
     const value = out.name(field.name || 'element');
     const count = out.name('count');
     const index = out.name('i');
-    const element = field.element as WireField;
+    const element = present(field.element, 'the element of an array');
     const least = Math.max(1, leastBytes(element));
     out.add(`const ${count} = n;`);
     if (field.nullable) out.add(`let ${value} = null;`, `if (${count} !== -1) {`);
+    const left = `${this.#end} - p`;
     out.add(
-      `if (${count} < 0 || ${count} > (${this.#end} - p) / ${least}) t.badCount(${count}, ${this.#end} - p, ${this.#path(path)}, p);`,
+      `if (${count} < 0 || ${count} > (${left}) / ${least}) t.badCount(${count}, ${left}, ${this.#path(path)}, p);`,
       `if ((budget -= ${count}) < 0) t.tooManyElements(${this.#path(path)}, p);`,
       `${field.nullable ? '' : 'const '}${value} = new Array(${count});`,
       `for (let ${index} = 0; ${index} < ${count}; ${index}++) {`,
@@ -238,8 +231,9 @@ class DecoderCompiler {
     const elementPath = `${path}[]`;
     // A count that fits makes elements of a fixed size fit.
     this.#checked = isFixed(element.kind) ? least : 0;
-    if (!isFixed(element.kind) && headBytes(element) > 0)
-      this.#check([element], () => elementPath, false, elementPath);
+    if (this.#checked < headBytes(element)) {
+      this.#refuseTruncated([{ path: this.#label(elementPath), bytes: headBytes(element) }]);
+    }
     out.add(`${value}[${index}] = ${this.#field(element, elementPath)};`, '}');
     if (field.nullable) out.add('}');
     this.#checked = 0;
@@ -247,7 +241,7 @@ class DecoderCompiler {
   }
 
   #nestedStruct(field: WireField, path: string): string {
-    const layout = field.layout as Layout;
+    const layout = present(field.layout, 'the layout of a struct');
     if (!field.nullable) {
       const literal = this.#struct(layout, path);
       this.#checked = 0;
@@ -265,14 +259,9 @@ class DecoderCompiler {
   }
 
   /** The tag buffer, whose first byte is in bounds. */
-  #tagged(
-    fields: readonly WireField[],
-    members: Map<string, string>,
-    pathOf: (field: WireField) => string,
-    path: string,
-  ): void {
+  #tagged(fields: readonly WireField[], members: Map<string, string>, path: string): void {
     const out = this.#out;
-    const tagsPath = path === '' ? 'tags' : `${path}.tags`;
+    const tagsPath = join(path, 'tags');
     const known = fields.filter(({ place }) => place === 'tagged');
     for (const field of known) {
       const variable = out.name(field.name);
@@ -296,9 +285,10 @@ class DecoderCompiler {
     this.#end = tagEnd;
     for (const field of known) {
       out.add(`${field === known[0] ? '' : '} else '}if (n === ${field.tag}) {`);
-      this.#check([field], pathOf, false, path);
-      out.add(`${members.get(field.name)} = ${this.#field(field, pathOf(field))};`);
-      out.add(`if (p !== ${tagEnd}) t.fail(${this.#path(pathOf(field))}, p, 'does not fill its tag');`);
+      const fieldPath = join(path, field.name);
+      this.#check([field], false, path);
+      out.add(`${members.get(field.name)} = ${this.#field(field, fieldPath)};`);
+      out.add(`if (p !== ${tagEnd}) t.fail(${this.#path(fieldPath)}, p, 'does not fill its tag');`);
       this.#checked = 0;
     }
     // Tags of later versions are skipped.

@@ -3,6 +3,7 @@
 //
 //   m…  the message and its structs    p  the position in the buffer    d  the view of the buffer
 //   t   encoding.ts
+import { present } from '../../base/assert.js';
 import { encoding } from './encoding.js';
 import { isFixed, type Layout, type WireField } from './layout.js';
 import { FIXED_BYTES, type FixedKind } from './schema.js';
@@ -74,7 +75,7 @@ class EncoderCompiler {
   /** Puts the value of the field into a variable, with its default if it was left out. */
   #value(field: WireField, object: string, path: string): string {
     const value = this.#out.name(field.name);
-    if (!field.hasDefault || field.place === 'tagged') {
+    if (!field.hasDefault) {
       this.#out.add(`const ${value} = ${object}.${field.name};`);
       if (field.kind === 'struct' || field.kind === 'array') this.#refuseMissing(field, value, path);
     } else {
@@ -146,10 +147,8 @@ class EncoderCompiler {
         out.add(`d.setInt8(p, ${value} ? 1 : 0);`);
         break;
       case 'int64':
-        out.add(
-          `d.setInt32(p, Math.floor(${value} / 4294967296));`,
-          `d.setUint32(p + 4, ${value} - Math.floor(${value} / 4294967296) * 4294967296);`,
-        );
+        // setInt32 takes the value modulo 2^32.
+        out.add(`d.setInt32(p, Math.floor(${value} / 4294967296));`, `d.setInt32(p + 4, ${value});`);
         break;
       default:
         out.add(`d.set${kind[0]?.toUpperCase()}${kind.slice(1)}(p, ${value});`);
@@ -168,7 +167,7 @@ class EncoderCompiler {
   #array({ compact, element }: WireField, value: string, path: string): void {
     const out = this.#out;
     const index = out.name('i');
-    const inner = element as WireField;
+    const inner = present(element, 'the element of an array');
     if (compact) {
       out.add(`p = t.varint(p, ${value}.length + 1);`, 'd = t.view;');
     } else {
@@ -193,7 +192,7 @@ class EncoderCompiler {
       this.#ensure(1);
       this.#out.add('d.setInt8(p++, 1);');
     }
-    if (field.layout) this.#struct(field.layout, value, path);
+    this.#struct(present(field.layout, 'the layout of a struct'), value, path);
   }
 
   /** The tag buffer: those tagged fields that differ from their defaults, in the order of their tags. */
@@ -206,17 +205,17 @@ class EncoderCompiler {
       this.#room = 0;
       return;
     }
-    const present = tagged.map((field) => {
+    const candidates = tagged.map((field) => {
       const value = out.name(field.name);
       const condition = out.name('has');
       out.add(`const ${value} = ${object}.${field.name};`, `const ${condition} = ${differs(field, value)};`);
       return { field, value, condition };
     });
     out.add(
-      `p = t.varint(p, ${present.map(({ condition }) => `(${condition} ? 1 : 0)`).join(' + ')});`,
+      `p = t.varint(p, ${candidates.map(({ condition }) => `(${condition} ? 1 : 0)`).join(' + ')});`,
       'd = t.view;',
     );
-    for (const { field, value, condition } of present) {
+    for (const { field, value, condition } of candidates) {
       const start = out.name('start');
       out.add(`if (${condition}) {`, `p = t.varint(p, ${field.tag});`, 'd = t.view;');
       this.#ensure(17);

@@ -23,8 +23,35 @@ function putVarint(bytes: Buffer, start: number, value: number): number {
   return position;
 }
 
+/** Writes UTF-8 where there is room for it and returns the number of bytes. For a short text the call costs most. */
+function putText(bytes: Buffer, position: number, text: string): number {
+  const { length } = text;
+  if (length > 32) return bytes.write(text, position);
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return bytes.write(text, position);
+    bytes[position + index] = code;
+  }
+  return length;
+}
+
 function unencodable(path: string, problem: string): never {
   throw new OdradekError('ODR_PROTOCOL', `${path} ${problem}`);
+}
+
+function checkedString(value: string, path: string): string {
+  if (typeof value !== 'string') bad(path, value);
+  if (value.length > STRING_BYTES_MAX) {
+    unencodable(path, `has ${value.length} characters, more than ${STRING_BYTES_MAX}`);
+  }
+  return value;
+}
+
+/** The value is missing, of another type or out of range, which is a mistake of the caller. */
+function bad(path: string, value: unknown): never {
+  assert(value !== undefined, `${path} is missing`);
+  assert(value !== null, `${path} is null, which this version cannot say`);
+  assert(false, `${path} cannot be ${String(value)}`);
 }
 
 interface Insertion {
@@ -57,7 +84,7 @@ class Encoding {
 
   /** Forgets what an encoder that failed has left. */
   begin(): void {
-    this.#insertions = [];
+    if (this.#insertions.length > 0) this.#insertions = [];
   }
 
   /** Puts the length of what was written up to `end`, records included, before it: into the first four bytes. */
@@ -71,11 +98,9 @@ class Encoding {
   /** What was written up to `end`, as pieces to be sent one after the other. */
   take(end: number): Uint8Array[] {
     const insertions = this.#insertions;
-    this.#insertions = [];
-    const written = Buffer.allocUnsafe(end);
-    this.buffer.copy(written, 0, 0, end);
-    if (this.capacity > KEPT_BYTES_MAX) this.#use(Buffer.allocUnsafeSlow(BUFFER_BYTES));
+    const written = this.#copyOut(end);
     if (insertions.length === 0) return [written];
+    this.#insertions = [];
     const pieces: Uint8Array[] = [];
     let from = 0;
     for (const { at, piece } of insertions) {
@@ -87,52 +112,56 @@ class Encoding {
     return pieces;
   }
 
+  /** As {@link take}, of what has no records in it. */
+  takeWhole(end: number): Uint8Array {
+    assert(this.#insertions.length === 0, 'records are sent in pieces');
+    return this.#copyOut(end);
+  }
+
+  #copyOut(end: number): Buffer {
+    const written = Buffer.allocUnsafe(end);
+    this.buffer.copy(written, 0, 0, end);
+    if (this.capacity > KEPT_BYTES_MAX) this.#use(Buffer.allocUnsafeSlow(BUFFER_BYTES));
+    return written;
+  }
+
   varint(position: number, value: number): number {
     if (position + 5 > this.capacity) this.grow(position, 5);
     return putVarint(this.buffer, position, value);
   }
 
   string(position: number, value: string, path: string): number {
-    const { length } = this.#checkedString(value, path);
+    const { length } = checkedString(value, path);
     if (position + 3 * length + 2 > this.capacity) this.grow(position, 3 * length + 2);
-    const bytes = this.buffer.write(value, position + 2);
+    const bytes = putText(this.buffer, position + 2, value);
     if (bytes > STRING_BYTES_MAX) unencodable(path, `has ${bytes} bytes, more than ${STRING_BYTES_MAX}`);
     this.view.setInt16(position, bytes);
     return position + 2 + bytes;
   }
 
   compactString(position: number, value: string, path: string): number {
-    const { length } = this.#checkedString(value, path);
+    const { length } = checkedString(value, path);
     if (position + 3 * length + 5 > this.capacity) this.grow(position, 3 * length + 5);
     // The length of most strings takes one byte, whatever characters they are made of.
     if (3 * length < 0x7f) {
-      const bytes = this.buffer.write(value, position + 1);
+      const bytes = putText(this.buffer, position + 1, value);
       this.buffer[position] = bytes + 1;
       return position + 1 + bytes;
     }
     const bytes = Buffer.byteLength(value);
     if (bytes > STRING_BYTES_MAX) unencodable(path, `has ${bytes} bytes, more than ${STRING_BYTES_MAX}`);
     const start = putVarint(this.buffer, position, bytes + 1);
-    return start + this.buffer.write(value, start);
-  }
-
-  #checkedString(value: string, path: string): string {
-    assert(typeof value === 'string', `${path} is no string: ${String(value)}`);
-    if (value.length > STRING_BYTES_MAX) {
-      unencodable(path, `has ${value.length} characters, more than ${STRING_BYTES_MAX}`);
-    }
-    return value;
+    return start + putText(this.buffer, start, value);
   }
 
   uuid(position: number, value: string, path: string): number {
-    assert(typeof value === 'string' && value.length === 22, `${path} is no uuid: ${String(value)}`);
-    const bytes = this.buffer.write(value, position, 16, 'base64url');
-    assert(bytes === 16, `${path} is no uuid: ${value}`);
+    if (typeof value !== 'string' || value.length !== 22) bad(path, value);
+    if (this.buffer.write(value, position, 16, 'base64url') !== 16) bad(path, value);
     return position + 16;
   }
 
   bytes(position: number, value: Uint8Array, compact: boolean, path: string): number {
-    assert(value instanceof Uint8Array, `${path} is no bytes`);
+    if (!(value instanceof Uint8Array)) bad(path, value);
     const start = this.#length(position, value.length, compact, path);
     if (start + value.length > this.capacity) this.grow(start, value.length);
     this.buffer.set(value, start);
@@ -170,12 +199,7 @@ class Encoding {
     return end + sizeBytes - 1;
   }
 
-  /** The value is missing, of another type or out of range, which is a mistake of the caller. */
-  bad(path: string, value: unknown): never {
-    assert(value !== undefined, `${path} is missing`);
-    assert(value !== null, `${path} is null, which this version cannot say`);
-    assert(false, `${path} is out of range: ${String(value)}`);
-  }
+  readonly bad = bad;
 }
 
 function viewOf(buffer: Buffer): DataView {
@@ -184,8 +208,8 @@ function viewOf(buffer: Buffer): DataView {
 
 function piecesOf(value: RecordsInput, path: string): readonly Uint8Array[] {
   if (value instanceof Uint8Array) return [value];
+  if (value === null || typeof value !== 'object') bad(path, value);
   if ('start' in value) return [value.bytes.subarray(value.start, value.start + value.length)];
-  assert(Array.isArray(value), `${path} is no records`);
   return value;
 }
 

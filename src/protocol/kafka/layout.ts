@@ -12,6 +12,7 @@ import {
 import { includesVersion } from './version-range.js';
 
 export interface WireField {
+  /** Empty for the element of an array. */
   readonly name: string;
   readonly kind: Kind;
   readonly place: 'positional' | 'tagged' | 'absent';
@@ -36,6 +37,9 @@ export interface Layout {
   /** In the order of the table. */
   readonly fields: readonly WireField[];
 }
+
+/** Names stand in the text of compiled functions. */
+const NAME = /^[a-z][A-Za-z0-9]*$/;
 
 const IMPLICIT_DEFAULTS: { readonly [K in Kind]: WireField['default'] } = {
   boolean: false,
@@ -79,6 +83,7 @@ export function leastStructBytes({ fields, flexible }: Layout): number {
 
 /** The table at the version. */
 export function layoutOf(table: FieldDefinitions, version: number, flexible: boolean): Layout {
+  for (const name of Object.keys(table)) assert(NAME.test(name), `not the name of a field: ${name}`);
   const fields = Object.entries(table).map(([name, field]) => wireField(name, field, version, flexible));
   const tags = fields.filter(({ place }) => place === 'tagged').map(({ tag }) => tag);
   assert(new Set(tags).size === tags.length, 'a tag is used once in a struct');
@@ -87,12 +92,12 @@ export function layoutOf(table: FieldDefinitions, version: number, flexible: boo
 }
 
 function wireField(name: string, field: FieldDefinition, version: number, flexible: boolean): WireField {
-  const present = includesVersion(field.versions, version);
-  assert(field.tag === null || field.kind !== 'records', 'records are not tagged');
+  assert(field.tag === null || !hasRecords(field), 'records are not tagged');
+  const isThere = includesVersion(field.versions, version);
   return {
     name,
     kind: field.kind,
-    place: present ? (field.tag === null ? 'positional' : 'tagged') : 'absent',
+    place: isThere ? (field.tag === null ? 'positional' : 'tagged') : 'absent',
     tag: field.tag ?? -1,
     nullable: field.nullable !== null && includesVersion(field.nullable, version),
     compact: flexible && !field.inflexible,
@@ -104,8 +109,13 @@ function wireField(name: string, field: FieldDefinition, version: number, flexib
   };
 }
 
+function hasRecords({ kind, element, fields }: FieldDefinition): boolean {
+  if (kind === 'records') return true;
+  return element === null ? Object.values(fields ?? {}).some(hasRecords) : hasRecords(element);
+}
+
 function scalarDefault(kind: Kind, value: DefaultValue | undefined): WireField['default'] {
-  return value === undefined || Array.isArray(value)
-    ? IMPLICIT_DEFAULTS[kind]
-    : (value as WireField['default']);
+  // An array is empty, which is what its implicit default means too.
+  const isScalar = value === null || (value !== undefined && typeof value !== 'object');
+  return isScalar ? value : IMPLICIT_DEFAULTS[kind];
 }

@@ -51,8 +51,8 @@ export class Message<F extends Fields> {
   }
 
   /**
-   * The message in [start, end) of the buffer. Bytes and records are views of it; strings are not. Bytes that follow the
-   * message are ignored, as Kafka does.
+   * The message in [start, end) of the buffer. Bytes and records are views of it, valid as long as it keeps them; strings
+   * are not. Bytes that follow the message are ignored, as Kafka does.
    *
    * @throws OdradekError ODR_PROTOCOL if the bytes are no such message or the version is not served
    */

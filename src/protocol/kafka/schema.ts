@@ -122,8 +122,6 @@ type OrNull<T, O> = O extends { nullable: unknown } ? T | null : T;
 type ScalarField<T, O> = Field<T, T, IsOptional<O>>;
 type NullableField<Value, Input, O> = Field<OrNull<Value, O>, OrNull<Input, O>, IsOptional<O>>;
 
-const NAME = /^[a-z][A-Za-z0-9]*$/;
-
 interface Shape {
   readonly element?: FieldDefinition;
   readonly fields?: FieldDefinitions;
@@ -137,7 +135,6 @@ function define(
 ): FieldDefinition {
   const versions = options.versions === undefined ? ALL_VERSIONS : parseVersionRange(options.versions);
   const { nullable = null } = options;
-  for (const name of Object.keys(fields ?? {})) assert(NAME.test(name), `not the name of a field: ${name}`);
   return {
     kind,
     about,

@@ -1,0 +1,176 @@
+// Fetch: whole batches from the one that holds the offset on, never cut, the first one even if it is larger than the bounds
+// (KIP-74). Sessions (KIP-227), leader epochs and diverging histories (KIP-320, KIP-595), topics by id from v13 on.
+//
+// There are no transactions yet: the last stable offset is the high watermark, and read committed has an empty list.
+import { ERRORS, type ErrorName } from '../../base/errors.js';
+import { toLeaderEpoch } from '../../base/ids.js';
+import { type FetchRequest, fetch } from '../../protocol/kafka/messages/01-fetch.js';
+import type { Fetched, FetchTarget } from '../fetch.js';
+import type { Router } from '../router.js';
+import type { PartitionEntry } from '../topic-table.js';
+import { serve } from './context.js';
+import { type Session, type SessionPartition, tell } from './fetch-sessions.js';
+import { epochProblem } from './topics.js';
+
+const READ_COMMITTED = 1;
+const BY_ID_VERSION = 13;
+const EMPTY = Buffer.alloc(0);
+
+interface Divergence {
+  readonly epoch: number;
+  readonly endOffset: number;
+}
+
+interface Question {
+  readonly asked: SessionPartition;
+  readonly entry: PartitionEntry | undefined;
+  /** Why it is not read. */
+  readonly error: ErrorName;
+  readonly diverging: Divergence | null;
+}
+
+interface Answered extends Question {
+  readonly fetched: Fetched | null;
+}
+
+function askedPartitions({ topics }: FetchRequest): SessionPartition[] {
+  return topics.flatMap(({ topic, topicId, partitions }) =>
+    partitions.map((partition) => ({ topic, topicId, ...partition })),
+  );
+}
+
+/** Finds the partition and checks what the client believes of its history. */
+function question(router: Router, asked: SessionPartition, byId: boolean): Question {
+  const topic = byId ? router.topics.topicById(asked.topicId) : router.topics.topic(asked.topic);
+  const entry = topic?.partitions[asked.partition];
+  if (!entry) {
+    const error = byId && !topic ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION';
+    return { asked, entry, error, diverging: null };
+  }
+  const problem = epochProblem(entry, asked.currentLeaderEpoch);
+  if (problem) return { asked, entry, error: problem, diverging: null };
+  const { route } = entry;
+  const published = route?.view.read();
+  if (asked.lastFetchedEpoch < 0 || !route || !published)
+    return { asked, entry, error: 'NONE', diverging: null };
+  const end = route.epochs.endOffsetFor(toLeaderEpoch(asked.lastFetchedEpoch), published.logEndOffset);
+  if (!end) return { asked, entry, error: 'OFFSET_OUT_OF_RANGE', diverging: null };
+  const diverges = end.epoch < asked.lastFetchedEpoch || end.endOffset < asked.fetchOffset;
+  return {
+    asked,
+    entry,
+    error: 'NONE',
+    diverging: diverges ? { epoch: end.epoch, endOffset: end.endOffset } : null,
+  };
+}
+
+function partitionOf({ asked, fetched, error, diverging }: Answered, committed: boolean) {
+  const failure = error !== 'NONE' ? error : (fetched?.error ?? 'NONE');
+  const known = failure === 'NONE' ? fetched : null;
+  return {
+    partitionIndex: asked.partition,
+    errorCode: ERRORS[failure].code,
+    highWatermark: known?.highWatermark ?? -1,
+    lastStableOffset: known?.lastStableOffset ?? -1,
+    logStartOffset: known?.logStartOffset ?? -1,
+    ...(diverging && { divergingEpoch: diverging }),
+    abortedTransactions: committed ? [] : null,
+    records: known?.records ?? EMPTY,
+  };
+}
+
+/** The answer's partitions by topic, in the order in which they were read. */
+function byTopic(answered: readonly Answered[], byId: boolean, committed: boolean) {
+  const topics = new Map<string, { asked: SessionPartition; partitions: ReturnType<typeof partitionOf>[] }>();
+  for (const one of answered) {
+    const key = byId ? one.asked.topicId : one.asked.topic;
+    const topic = topics.get(key) ?? { asked: one.asked, partitions: [] };
+    topics.set(key, topic);
+    topic.partitions.push(partitionOf(one, committed));
+  }
+  return [...topics.values()].map(({ asked, partitions }) => ({
+    topic: asked.topic,
+    topicId: asked.topicId,
+    partitions,
+  }));
+}
+
+/** In an incremental answer only what is new; errors are repeated. */
+function hasNews(session: Session, { asked, error, fetched, diverging }: Answered): boolean {
+  const failed = error !== 'NONE' || (fetched !== null && fetched.error !== 'NONE');
+  const news = tell(session, asked, {
+    error: failed,
+    hasRecords: fetched?.records !== null && fetched?.records !== undefined,
+    highWatermark: failed ? -1 : (fetched?.highWatermark ?? -1),
+    logStartOffset: failed ? -1 : (fetched?.logStartOffset ?? -1),
+  });
+  return news || diverging !== null;
+}
+
+export const serveFetch = serve(fetch, ({ router, connection, sessions, version, body, begin }) => {
+  const answer = begin();
+  const byId = version >= BY_ID_VERSION;
+  const committed = body.isolationLevel === READ_COMMITTED;
+  const opened = sessions.open({
+    id: body.sessionId,
+    epoch: body.sessionEpoch,
+    byId,
+    partitions: askedPartitions(body),
+    forgotten: body.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
+      partitions.map((partition) => ({ topic, topicId, partition })),
+    ),
+  });
+  if (opened.type === 'refused') {
+    answer.reply({ errorCode: ERRORS[opened.error].code, responses: [] });
+    return true;
+  }
+  const { session } = opened;
+  const asked =
+    opened.type === 'full'
+      ? askedPartitions(body)
+      : [...opened.session.partitions.values()].map((told) => told.asked);
+  const entries = asked.flatMap((partition) => question(router, partition, byId).entry ?? []);
+  let gone = false;
+  answer.onCancel(
+    () => {},
+    () => {
+      gone = true;
+    },
+  );
+  router.withRoutes(entries, () => {
+    if (gone) return;
+    const questions = asked.map((partition) => question(router, partition, byId));
+    const read = questions.filter(({ error, diverging }) => error === 'NONE' && diverging === null);
+    // What has an error or another history ends the wait; so does having nothing to wait for.
+    const waits = read.length === questions.length && questions.length > 0;
+    const reading = router.fetch(
+      {
+        minBytes: waits ? Math.max(0, body.minBytes) : 0,
+        maxWaitMs: waits ? Math.max(0, body.maxWaitMs) : 0,
+        maxBytes: Math.max(1, body.maxBytes),
+        targets: read.map(
+          ({ entry, asked: { fetchOffset, partitionMaxBytes } }): FetchTarget => ({
+            entry,
+            offset: fetchOffset,
+            maxBytes: Math.max(1, partitionMaxBytes),
+          }),
+        ),
+      },
+      connection,
+      ({ partitions, release }) => {
+        const fetched = new Map(read.map((one, index) => [one, partitions[index] ?? null]));
+        const all = questions.map((one): Answered => ({ ...one, fetched: fetched.get(one) ?? null }));
+        const told = session ? all.filter((one) => hasNews(session, one) || opened.type === 'full') : all;
+        answer.reply(
+          { errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(told, byId, committed) },
+          release,
+        );
+      },
+    );
+    answer.onCancel(
+      () => reading.cancel(),
+      () => reading.abandon(),
+    );
+  });
+  return true;
+});

@@ -1,0 +1,110 @@
+// DescribeConfigs: settings of topics (2) and of the broker (4), all of them with their defaults, from the settings tables.
+import { ERRORS, type ErrorName } from '../../base/errors.js';
+import { BROKER_PROPERTIES } from '../../config/broker-properties.js';
+import type { Property } from '../../config/property.js';
+import { resolveTopicConfig } from '../../config/topic-config.js';
+import { TOPIC_PROPERTIES, type TopicProperty } from '../../config/topic-properties.js';
+import {
+  type DescribeConfigsRequest,
+  describeConfigs,
+} from '../../protocol/kafka/messages/32-describe-configs.js';
+import type { Router } from '../router.js';
+import { CONFIG_SOURCE, CONFIG_TYPE } from './config-source.js';
+import { serveAtOnce } from './context.js';
+
+type Resource = DescribeConfigsRequest['resources'][number];
+
+const TOPIC = 2;
+const BROKER = 4;
+
+interface Entry {
+  readonly row: Property;
+  readonly name: string;
+  readonly value: string;
+  readonly source: keyof typeof CONFIG_SOURCE;
+  readonly readOnly: boolean;
+}
+
+const TOPIC_ROWS = new Map<string, TopicProperty>(
+  Object.values(TOPIC_PROPERTIES).map((row) => [row.name, row]),
+);
+
+function topicEntries(router: Router, name: string): Entry[] | null {
+  const topic = router.topics.topic(name);
+  if (!topic) return null;
+  const { entries } = resolveTopicConfig(router.options.config, Object.entries(topic.image.overrides));
+  return entries.flatMap(({ name: setting, value, source }) => {
+    const row = TOPIC_ROWS.get(setting);
+    return row ? [{ row, name: setting, value, source, readOnly: false }] : [];
+  });
+}
+
+/** The value as a user would write it. */
+function textOf(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  return Array.isArray(value) ? value.join(',') : String(value);
+}
+
+function brokerEntries(router: Router, name: string): Entry[] | null {
+  const { config, brokerId } = router.options;
+  if (name !== '' && name !== String(brokerId)) return null;
+  const values: Readonly<Record<string, unknown>> = { ...config };
+  const own = Object.entries<Property>(BROKER_PROPERTIES).map(([field, row]): Entry => {
+    const value = textOf(values[field]);
+    return {
+      row,
+      name: row.name,
+      value,
+      source: value === row.default ? 'DEFAULT' : 'BROKER',
+      readOnly: true,
+    };
+  });
+  const defaults = [...TOPIC_ROWS.values()].map((row): Entry => {
+    const set = config.topicDefaults[row.name];
+    const source = set === undefined ? 'DEFAULT' : 'BROKER';
+    return { row, name: row.brokerNames[0].name, value: set ?? row.default, source, readOnly: true };
+  });
+  return [...own, ...defaults];
+}
+
+function describe(
+  router: Router,
+  { resourceType, resourceName, configurationKeys }: Resource,
+  request: DescribeConfigsRequest,
+) {
+  const resource = { resourceType, resourceName };
+  const refuse = (error: ErrorName, errorMessage: string) => ({
+    errorCode: ERRORS[error].code,
+    errorMessage,
+    ...resource,
+    configs: [],
+  });
+  if (resourceType !== TOPIC && resourceType !== BROKER) {
+    return refuse('INVALID_REQUEST', `Resources of type ${resourceType} have no settings here.`);
+  }
+  const entries =
+    resourceType === TOPIC ? topicEntries(router, resourceName) : brokerEntries(router, resourceName);
+  if (!entries) {
+    return resourceType === TOPIC
+      ? refuse('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${JSON.stringify(resourceName)}.`)
+      : refuse('INVALID_REQUEST', `This is broker ${router.options.brokerId}.`);
+  }
+  const wanted = configurationKeys === null ? null : new Set(configurationKeys);
+  const configs = entries
+    .filter(({ name }) => wanted === null || wanted.has(name))
+    .map(({ row, name, value, source, readOnly }) => ({
+      name,
+      value,
+      readOnly,
+      configSource: CONFIG_SOURCE[source],
+      isSensitive: false,
+      synonyms: request.includeSynonyms ? [{ name, value, source: CONFIG_SOURCE[source] }] : [],
+      configType: CONFIG_TYPE[row.type],
+      documentation: request.includeDocumentation ? row.doc : null,
+    }));
+  return { errorCode: 0, errorMessage: null, ...resource, configs };
+}
+
+export const serveDescribeConfigs = serveAtOnce(describeConfigs, ({ router, body }, answer) => {
+  answer.reply({ results: body.resources.map((resource) => describe(router, resource, body)) });
+});

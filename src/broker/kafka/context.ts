@@ -1,0 +1,99 @@
+import type { Api } from '../../protocol/kafka/api.js';
+import { encodeResponse } from '../../protocol/kafka/headers.js';
+import type { DecodedFields, EncodableFields, Fields } from '../../protocol/kafka/schema.js';
+import type { Connection } from '../connection.js';
+import type { Frame } from '../frame-receiver.js';
+import type { Router } from '../router.js';
+import type { FetchSessions } from './fetch-sessions.js';
+
+/** A request's place in the order of answers on its connection. */
+export interface Slot {
+  /** The answer; `release` is called when its bytes are no longer needed. */
+  fill(pieces: readonly Uint8Array[], release?: () => void): void;
+  /** There is no answer: Produce with acks 0. */
+  skip(): void;
+  /** What ends the request's wait, and what forgets it because the peer is gone. */
+  onCancel(cancel: () => void, abandon: () => void): void;
+}
+
+/** What the handler of one request works with. */
+export interface KafkaRequest<Request extends Fields, Response extends Fields> {
+  readonly router: Router;
+  readonly connection: Connection;
+  readonly sessions: FetchSessions;
+  readonly version: number;
+  readonly clientId: string | null;
+  readonly body: DecodedFields<Request>;
+  /** Where the body's records lie. */
+  readonly frame: Frame;
+  /** Takes the request: from here on it must be answered. */
+  begin(): KafkaAnswer<Response>;
+}
+
+export interface KafkaAnswer<Response extends Fields> {
+  reply(response: EncodableFields<Response>, release?: () => void): void;
+  /** There is no answer. */
+  skip(): void;
+  onCancel(cancel: () => void, abandon: () => void): void;
+}
+
+/** One API as the door serves it. */
+export interface Served {
+  readonly api: Api;
+  /** False: the request must wait. Throws OdradekError ODR_PROTOCOL if the bytes are no such request. */
+  handle(request: RawRequest): boolean;
+}
+
+export interface RawRequest {
+  readonly router: Router;
+  readonly connection: Connection;
+  readonly sessions: FetchSessions;
+  readonly frame: Frame;
+  readonly bodyStart: number;
+  readonly version: number;
+  readonly correlationId: number;
+  readonly clientId: string | null;
+  readonly begin: () => Slot;
+}
+
+/** Ties an API's tables to its handler. The handler returns false if the request must wait; then it has not begun it. */
+export function serve<Request extends Fields, Response extends Fields>(
+  api: Api<Request, Response>,
+  handle: (request: KafkaRequest<Request, Response>) => boolean,
+): Served {
+  return {
+    api,
+    handle(raw) {
+      const { frame, version, correlationId } = raw;
+      return handle({
+        router: raw.router,
+        connection: raw.connection,
+        sessions: raw.sessions,
+        version,
+        clientId: raw.clientId,
+        body: api.request.decode(version, frame.bytes, raw.bodyStart, frame.end),
+        frame,
+        begin() {
+          const slot = raw.begin();
+          return {
+            reply: (response, release) =>
+              slot.fill(encodeResponse(api, version, correlationId, response), release),
+            skip: () => slot.skip(),
+            onCancel: (cancel, abandon) => slot.onCancel(cancel, abandon),
+          };
+        },
+      });
+    },
+  };
+}
+
+/** As {@link serve}, for requests that never wait to be taken. */
+export function serveAtOnce<Request extends Fields, Response extends Fields>(
+  api: Api<Request, Response>,
+  handle: (request: KafkaRequest<Request, Response>, answer: KafkaAnswer<Response>) => void,
+): Served {
+  return serve(api, (request) => {
+    handle(request, request.begin());
+    return true;
+  });
+}
