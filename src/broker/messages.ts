@@ -58,6 +58,8 @@ export type SupervisorCommand =
   /** Have a partition opened that has no route yet. The route comes as an event, before the reply. */
   | ({ readonly type: 'open-partition' } & PartitionName)
   | { readonly type: 'describe-topic'; readonly name: string }
+  /** Set a block of producer ids aside, durably: none of them is ever in another block. */
+  | { readonly type: 'allocate-producer-ids' }
   /** Flush and close everything, mark the data directory as clean. */
   | { readonly type: 'stop' };
 
@@ -65,6 +67,8 @@ export type SupervisorReply =
   | { readonly type: 'done' }
   | { readonly type: 'topic'; readonly topic: TopicImage }
   | { readonly type: 'sizes'; readonly sizes: readonly PartitionSize[] }
+  /** The ids [first, first + count). */
+  | { readonly type: 'producer-ids'; readonly first: number; readonly count: number }
   | { readonly type: 'failed'; readonly error: ErrorName; readonly detail: string };
 
 /** supervisor → main thread. */

@@ -29,6 +29,7 @@ import type {
   SupervisorReply,
   TopicImage,
 } from './messages.js';
+import { type ProducerIdentity, type ProducerIdentityDone, ProducerIds } from './producer-ids.js';
 import type { ReadBuffer } from './read-buffer.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
 import { type Appended, notAppended, WorkerLink } from './worker-link.js';
@@ -79,6 +80,7 @@ export class Router {
   /** Partitions by worker and slot, to find who waits for news of a slot. */
   readonly #bySlot = new Map<number, Map<number, PartitionEntry>>();
   readonly #waitingForRoom = new Set<Connection>();
+  readonly #producerIds = new ProducerIds((reply) => this.ask({ type: 'allocate-producer-ids' }, reply));
   readonly #sharedReceive: Buffer;
   #draining = false;
   #drained: (() => void) | null = null;
@@ -234,6 +236,14 @@ export class Router {
       const { link, slot } = entry.route;
       link.submit({ slot, start, bytes, extent, done });
     }
+  }
+
+  /**
+   * Names a producer without a transactional id: a new id, or with the id and epoch that it has (null: none) the next epoch.
+   * `done` is called once, maybe at once. Source: KIP-98, KIP-360.
+   */
+  initProducerId(current: ProducerIdentity | null, done: ProducerIdentityDone): void {
+    this.#producerIds.next(current, done);
   }
 
   /** Shows the workers what was submitted since the last call. */

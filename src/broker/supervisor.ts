@@ -7,7 +7,7 @@
 //
 //   closed → raising: slot taken, the leader epoch is raised in the metadata store → ready: waits until its worker runs →
 //   opening: the worker opens the log → open
-import { assertNever } from '../base/assert.js';
+import { assert, assertNever } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import type { ErrorName, Failure } from '../base/errors.js';
 import {
@@ -31,6 +31,7 @@ import {
   deletingKey,
   encodeRecord,
   partitionKey,
+  PRODUCER_IDS_KEY,
   TOPIC_PREFIX,
   type TopicRecord,
   topicKey,
@@ -95,6 +96,8 @@ const OPEN_DEADLINE_MS = 10 * 60_000;
 const DEATHS_MAX = 10;
 const DEATHS_WINDOW_MS = 60_000;
 const REMOVAL_RETRY_MS = 1000;
+/** How many producer ids are set aside at a time (KIP-730); those of a block that a restart leaves over are lost. */
+const PRODUCER_IDS_PER_BLOCK = 1000;
 /** Unfinished commands at most. */
 const COMMANDS_MAX = 10_000;
 
@@ -108,6 +111,8 @@ export class SupervisorActor {
   #unfinished = 0;
   #stopping = false;
   readonly #background: Partition[] = [];
+  /** Who wants a block of producer ids; the first one's is being written. */
+  readonly #waitingForIds: Reply[] = [];
   /** Whether each log that a crash left behind has been recovered: a stop before that is no clean one. */
   #recovered: boolean;
   #backgroundSucceeded = true;
@@ -159,6 +164,9 @@ export class SupervisorActor {
         return;
       case 'describe-topic':
         this.#describeTopic(command.name, reply);
+        return;
+      case 'allocate-producer-ids':
+        this.#allocateProducerIds(reply);
         return;
       case 'stop':
         this.#stop(reply);
@@ -305,7 +313,7 @@ export class SupervisorActor {
    */
   #removeFolders(topicId: TopicId, name: string, partitions: number, done: () => void): void {
     const { data, metadata, logger, clock } = this.#options;
-    const failed = (reason: string) => {
+    const again = (reason: string) => {
       logger.error('what is left of a deleted topic cannot be removed', { topic: name, reason });
       clock.after(REMOVAL_RETRY_MS, () => {
         if (!this.#stopping) this.#removeFolders(topicId, name, partitions, () => {});
@@ -314,11 +322,11 @@ export class SupervisorActor {
     };
     data.removeTopic(name, topicId, partitions, (error) => {
       if (error || this.#stopping) {
-        failed(error?.message ?? 'the broker is stopping');
+        again(error?.message ?? 'the broker is stopping');
         return;
       }
       metadata.commit({ compare: [], puts: [], deletes: [deletingKey(topicId)] }, (result) => {
-        if (result.type === 'failed') failed(result.reason);
+        if (result.type === 'failed') again(result.reason);
         else done();
       });
     });
@@ -417,6 +425,36 @@ export class SupervisorActor {
     let count = 0;
     for (const { partitions } of this.#topics.values()) count += partitions.length;
     return count;
+  }
+
+  // ------------------------------------------------------------------------------------------------- producer ids
+
+  #allocateProducerIds(reply: Reply): void {
+    this.#waitingForIds.push(reply);
+    if (this.#waitingForIds.length === 1) this.#allocateNextProducerIds();
+  }
+
+  /** One block after the other, because each begins where the one before ends. */
+  #allocateNextProducerIds(): void {
+    const { image, metadata } = this.#options;
+    const { next: first, modRevision } = image.producerIds;
+    const next = first + PRODUCER_IDS_PER_BLOCK;
+    const commit: MetadataCommit = {
+      compare: [{ key: PRODUCER_IDS_KEY, modRevision }],
+      puts: [{ key: PRODUCER_IDS_KEY, value: encodeRecord({ next }) }],
+      deletes: [],
+    };
+    metadata.commit(commit, (result) => {
+      const reply = this.#waitingForIds.shift();
+      if (result.type === 'committed') {
+        assert(image.producerIds.next >= next, 'a block is out of reach once it is handed out');
+        reply?.({ type: 'producer-ids', first, count: PRODUCER_IDS_PER_BLOCK });
+      } else {
+        const reason = result.type === 'failed' ? result.reason : 'The producer ids changed meanwhile.';
+        reply?.(failed(result.type === 'failed' ? 'UNKNOWN_SERVER_ERROR' : 'REQUEST_TIMED_OUT', reason));
+      }
+      if (this.#waitingForIds.length > 0) this.#allocateNextProducerIds();
+    });
   }
 
   // -------------------------------------------------------------------------------------------- opening partitions

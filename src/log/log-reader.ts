@@ -358,15 +358,16 @@ export class LogReader {
       return parsed?.suffix === 'log' ? [parsed.baseOffset] : [];
     });
     const present = new Set(this.#bases);
+    // A read that began before a deletion may have left a hint after it, for a segment that is not open here any more.
+    for (const [offset, { segmentBaseOffset }] of this.#hints) {
+      if (!present.has(segmentBaseOffset)) this.#hints.delete(offset);
+    }
     const gone = [...this.#segments.values()].filter(({ baseOffset }) => !present.has(baseOffset));
     if (gone.length === 0) return;
     this.#closeRetired();
     for (const segment of gone) {
       this.#segments.delete(segment.baseOffset);
       this.#retired.push(...segment.files());
-    }
-    for (const [offset, { segmentBaseOffset }] of this.#hints) {
-      if (!present.has(segmentBaseOffset)) this.#hints.delete(offset);
     }
   }
 

@@ -7,10 +7,12 @@ import {
   decodeClusterId,
   decodeDeleting,
   decodePartition,
+  decodeProducerIds,
   decodeTopic,
   PARTITION_PREFIX,
   type PartitionRecord,
   partitionKey,
+  PRODUCER_IDS_KEY,
   TOPIC_PREFIX,
   type TopicRecord,
 } from './schema.js';
@@ -22,6 +24,8 @@ export class MetadataImage {
   /** By the key of the store. */
   readonly #partitions = new Map<string, PartitionRecord & { readonly modRevision: number }>();
   readonly deleting = new Map<TopicId, DeletingRecord>();
+  /** The first producer id that is free, with the revision for a comparison (0: never written). */
+  producerIds: { readonly next: number; readonly modRevision: number } = { next: 0, modRevision: 0 };
   readonly #topicRevisions = new Map<string, number>();
 
   constructor(entries: readonly MetadataEntry[]) {
@@ -43,6 +47,9 @@ export class MetadataImage {
 
   apply({ key, value, modRevision }: MetadataChange): void {
     if (key === CLUSTER_KEY) this.clusterId = value === null ? null : decodeClusterId(value);
+    else if (key === PRODUCER_IDS_KEY) {
+      if (value !== null) this.producerIds = { ...decodeProducerIds(value), modRevision };
+    }
     else if (key.startsWith(TOPIC_PREFIX)) this.#applyTopic(key, value, modRevision);
     else if (key.startsWith(PARTITION_PREFIX)) {
       if (value === null) this.#partitions.delete(key);

@@ -5,6 +5,7 @@
 //   topics/NAME                      {topicId, internal, overrides, replicas: broker ids of each partition}
 //   partitions/TOPIC_ID/INDEX        {leader, leaderEpoch, inSyncReplicas}; written when a leader starts
 //   deleting/TOPIC_ID                {name, partitions}: the topic is gone, its folders may not be
+//   producer-ids/next                {next}: the first producer id that no block has been handed out of (KIP-730)
 
 import { OdradekError } from '../base/errors.js';
 import {
@@ -20,6 +21,7 @@ export const CLUSTER_KEY = 'cluster';
 export const TOPIC_PREFIX = 'topics/';
 export const PARTITION_PREFIX = 'partitions/';
 export const DELETING_PREFIX = 'deleting/';
+export const PRODUCER_IDS_KEY = 'producer-ids/next';
 
 export const topicKey = (name: string): string => TOPIC_PREFIX + name;
 export const partitionKey = (topicId: TopicId, partition: number): string =>
@@ -48,8 +50,12 @@ export interface DeletingRecord {
   readonly partitions: number;
 }
 
+export interface ProducerIdsRecord {
+  readonly next: number;
+}
+
 export const encodeRecord = (
-  record: TopicRecord | PartitionRecord | DeletingRecord | { clusterId: string },
+  record: TopicRecord | PartitionRecord | DeletingRecord | ProducerIdsRecord | { clusterId: string },
 ): string => JSON.stringify({ version: VERSION, ...record });
 
 type Json = Record<string, unknown>;
@@ -97,4 +103,8 @@ export function decodeDeleting(key: string, value: string): DeletingRecord {
     name: String(json['name']),
     partitions: Number(json['partitions']),
   };
+}
+
+export function decodeProducerIds(value: string): ProducerIdsRecord {
+  return { next: Number(parse(PRODUCER_IDS_KEY, value)['next']) };
 }

@@ -5,53 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Random, seededRandom } from '../../src/base/random.js';
-import { BatchBuilder } from '../../src/record/batch-builder.js';
-import { BatchReader } from '../../src/record/batch-reader.js';
 import { BrokerProcess } from '../chaos/broker-process.js';
+import { Canary } from '../chaos/canary.js';
 import { NativeConnection } from '../chaos/native-connection.js';
 import { chooseSeed, countFromEnvironment } from '../chaos/seed.js';
 import { ATTACKS } from './attacks.js';
 
 const TARGETS = ['target-a', 'target-b', 'target-c'];
-const CANARY = 'canary';
 const MIB = 1024 * 1024;
 /** Above what an idle broker takes, whatever clients do. */
 const MEMORY_ABOVE_IDLE_BYTES = 256 * MIB;
-/** How long a well-behaved client may wait before that counts as not being served. */
-const SERVED_WITHIN_MS = 20_000;
-
-/** A client that does everything right: it produces a record and reads it. */
-class Canary {
-  readonly #connection: NativeConnection;
-  #count = 0;
-
-  constructor(connection: NativeConnection) {
-    this.#connection = connection;
-  }
-
-  async sing(): Promise<void> {
-    const song = `song ${this.#count++}`;
-    const builder = new BatchBuilder();
-    builder.add({ timestampMs: Date.now(), key: null, value: Buffer.from(song), headers: [] });
-    const [produced] = await this.#connection.produce([
-      { topic: CANARY, partition: 0, batch: builder.build() },
-    ]);
-    expect(produced?.error).toBeNull();
-    const offset = produced?.baseOffset ?? -1;
-    const { payload } = await this.#connection.fetch([{ topic: CANARY, partition: 0, offset, maxBytes: 0 }]);
-    const [record] = [...new BatchReader(payload)].flatMap((batch) => [...batch.records()]);
-    expect(String(record?.value)).toBe(song);
-  }
-}
-
-async function within<Result>(what: string, work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not served`)), SERVED_WITHIN_MS);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
-
 describe('The native door', () => {
   const frames = countFromEnvironment('FRAMES', 2000);
   const seed = chooseSeed('native frames');
@@ -72,12 +35,12 @@ describe('The native door', () => {
     const connection = await NativeConnection.open(broker.native, { hello: false });
     const hello = await connection.hello();
     if (hello.body?.type === 'hello') frameBytesMax = hello.body.frameBytesMax;
-    for (const name of [...TARGETS, CANARY]) {
+    for (const name of TARGETS) {
       const topic = { name, partitions: 1, replicationFactor: 1, configs: [], validateOnly: false };
       await connection.must({ type: 'createTopic', ...topic });
     }
-    canary = new Canary(connection);
-    await canary.sing();
+    await connection.close();
+    canary = await Canary.hatch(broker.native, 'canary');
   });
 
   afterAll(async () => {
@@ -117,10 +80,10 @@ describe('The native door', () => {
       const count = attack({ random, connection, topics: TARGETS, frameBytesMax });
       sent += count;
       counts.set(name, (counts.get(name) ?? 0) + count);
-      await within(`after ${sent} frames, the last ones ${name}, SEED=${seed}`, canary.sing());
+      await canary.sing(`after ${sent} frames, the last ones ${name}, SEED=${seed}`);
     }
     await connection?.close();
-    await within('in the end', canary.sing());
+    await canary.sing('in the end');
 
     const memoryBytes = broker.memoryBytes('VmHWM');
     console.log(

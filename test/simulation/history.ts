@@ -139,7 +139,10 @@ export class History {
       linkDelayMsMax: NORMAL_LINK_MS_MAX,
       isOpen: () => this.#survey === null,
       powerLost: () => this.#surveyAfterPowerLoss(),
-      stoppedCleanly: () => this.#model.stoppedCleanly(),
+      // While a survey is due, nobody knows yet what there was to be kept.
+      stoppedCleanly: () => {
+        if (!this.#survey) this.#model.stoppedCleanly();
+      },
     });
     const settings = drawTopics(draw('topics'));
     this.#world = {

@@ -2,7 +2,6 @@
 import { ERRORS } from '../../base/errors.js';
 import { apiVersions } from '../../protocol/kafka/messages/18-api-versions.js';
 import { serveAtOnce } from './context.js';
-import { SERVED } from './served.js';
 
 const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 
@@ -20,7 +19,7 @@ export const unsupportedApiVersions = {
 
 export const serveApiVersions = serveAtOnce(
   apiVersions,
-  ({ version, body, router, connection, clientId }, answer) => {
+  ({ version, body, router, connection, clientId, served }, answer) => {
     const { clientSoftwareName: name, clientSoftwareVersion: software } = body;
     if (version >= 3 && !(SOFTWARE.test(name) && SOFTWARE.test(software))) {
       answer.reply({ errorCode: ERRORS.INVALID_REQUEST.code, apiKeys: [] });
@@ -31,6 +30,6 @@ export const serveApiVersions = serveAtOnce(
       software: version >= 3 ? `${name}/${software}`.slice(0, 100) : undefined,
       clientId: clientId?.slice(0, 100),
     });
-    answer.reply({ errorCode: 0, apiKeys: SERVED.map(({ api }) => range(api)) });
+    answer.reply({ errorCode: 0, apiKeys: served.map(({ api }) => range(api)) });
   },
 );

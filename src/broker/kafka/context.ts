@@ -21,6 +21,8 @@ export interface KafkaRequest<Request extends Fields, Response extends Fields> {
   readonly router: Router;
   readonly connection: Connection;
   readonly sessions: FetchSessions;
+  /** All that the door serves. */
+  readonly served: readonly Served[];
   readonly version: number;
   readonly clientId: string | null;
   readonly body: DecodedFields<Request>;
@@ -48,6 +50,8 @@ export interface RawRequest {
   readonly router: Router;
   readonly connection: Connection;
   readonly sessions: FetchSessions;
+  /** All that the door serves. */
+  readonly served: readonly Served[];
   readonly frame: Frame;
   readonly bodyStart: number;
   readonly version: number;
@@ -69,6 +73,7 @@ export function serve<Request extends Fields, Response extends Fields>(
         router: raw.router,
         connection: raw.connection,
         sessions: raw.sessions,
+        served: raw.served,
         version,
         clientId: raw.clientId,
         body: api.request.decode(version, frame.bytes, raw.bodyStart, frame.end),

@@ -12,7 +12,7 @@ import type { Router } from '../router.js';
 import { unsupportedApiVersions } from './18-api-versions.js';
 import type { Served, Slot } from './context.js';
 import type { FetchSessions } from './fetch-sessions.js';
-import { servedApi } from './served.js';
+import { SERVED, servedApi } from './served.js';
 
 interface Place {
   pieces: readonly Uint8Array[] | null;
@@ -75,6 +75,7 @@ export class KafkaDoor implements Door {
       router: this.#router,
       connection: this.#connection,
       sessions: this.#sessions,
+      served: SERVED,
       frame,
       bodyStart,
       version: apiVersion,
