@@ -158,6 +158,7 @@ export class Fetch {
 
   /** An error, or enough bytes, or bytes in a sealed segment, which more waiting will not increase. */
   #enough(sights: readonly Sight[]): boolean {
+    const { minBytes, maxBytes } = this.#request;
     let available = 0;
     for (const { error, found, published } of sights) {
       if (error !== 'NONE') return true;
@@ -165,7 +166,7 @@ export class Fetch {
       if (found.segmentBaseOffset !== published.segmentBaseOffset) return true;
       available += found.endPosition - found.position;
     }
-    return available >= Math.max(1, this.#request.minBytes) || this.#request.minBytes === 0;
+    return minBytes === 0 || available >= Math.max(1, Math.min(minBytes, maxBytes, ANSWER_BYTES_MAX));
   }
 
   #park(sights: readonly Sight[]): void {

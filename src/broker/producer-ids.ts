@@ -2,24 +2,18 @@
 // once, whatever dies: a block that is not used up when the process ends is lost. Source: KIP-98, KIP-360, KIP-730.
 import { assert } from '../base/assert.js';
 import type { Failure } from '../base/errors.js';
+import { PRODUCER_EPOCH_MAX, type ProducerIdentity } from '../record/producer-identity.js';
 import type { SupervisorReply } from './messages.js';
-
-/** Who writes: the batches of one id and epoch are numbered without gaps in each partition. */
-export interface ProducerIdentity {
-  readonly producerId: number;
-  /** [0, 32767]. A batch of an older epoch than the partition knows is refused. */
-  readonly producerEpoch: number;
-}
 
 export type ProducerIdentityDone = (result: ProducerIdentity | Failure) => void;
 
-const EPOCH_MAX = 32_767;
 /** Requests that wait for a block. */
 const WAITING_MAX = 10_000;
 
 export class ProducerIds {
   readonly #allocate: (reply: (reply: SupervisorReply) => void) => void;
   readonly #waiting: ProducerIdentityDone[] = [];
+  #fetching = false;
   #next = 0;
   #end = 0;
 
@@ -36,16 +30,22 @@ export class ProducerIds {
   next(current: ProducerIdentity | null, done: ProducerIdentityDone): void {
     const problem = current && problemWith(current);
     if (problem) done(problem);
-    else if (current && current.producerEpoch < EPOCH_MAX) {
+    else if (current && current.producerEpoch < PRODUCER_EPOCH_MAX) {
       done({ producerId: current.producerId, producerEpoch: current.producerEpoch + 1 });
     } else if (this.#next < this.#end) done({ producerId: this.#next++, producerEpoch: 0 });
     else if (this.#waiting.length >= WAITING_MAX) {
       done({ error: 'THROTTLING_QUOTA_EXCEEDED', detail: 'Too many producers wait for an id.' });
-    } else if (this.#waiting.push(done) === 1) this.#fetchBlock();
+    } else {
+      this.#waiting.push(done);
+      this.#fetchBlock();
+    }
   }
 
   #fetchBlock(): void {
+    if (this.#fetching) return;
+    this.#fetching = true;
     this.#allocate((reply) => {
+      this.#fetching = false;
       if (reply.type === 'producer-ids') {
         assert(reply.first >= this.#end, 'blocks of producer ids follow each other');
         this.#next = reply.first;
@@ -64,7 +64,8 @@ export class ProducerIds {
 
 function problemWith({ producerId, producerEpoch }: ProducerIdentity): Failure | null {
   const isId = Number.isSafeInteger(producerId) && producerId >= 0;
-  const isEpoch = Number.isInteger(producerEpoch) && producerEpoch >= 0 && producerEpoch <= EPOCH_MAX;
+  const isEpoch =
+    Number.isInteger(producerEpoch) && producerEpoch >= 0 && producerEpoch <= PRODUCER_EPOCH_MAX;
   if (isId && isEpoch) return null;
   return {
     error: 'INVALID_REQUEST',

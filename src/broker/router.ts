@@ -17,6 +17,7 @@ import type { ConnectionHandler, Transport } from '../io/network.js';
 import { LeaderEpochs } from '../log/leader-epochs.js';
 import { LogReader } from '../log/log-reader.js';
 import type { Extent, WriteBuffer } from '../partition/write-buffer.js';
+import type { ProducerIdentity } from '../record/producer-identity.js';
 import { Connection, type Door } from './connection.js';
 import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
 import type { ReceiveSizes } from './frame-receiver.js';
@@ -29,7 +30,7 @@ import type {
   SupervisorReply,
   TopicImage,
 } from './messages.js';
-import { type ProducerIdentity, type ProducerIdentityDone, ProducerIds } from './producer-ids.js';
+import { type ProducerIdentityDone, ProducerIds } from './producer-ids.js';
 import type { ReadBuffer } from './read-buffer.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
 import { type Appended, notAppended, WorkerLink } from './worker-link.js';

@@ -176,7 +176,11 @@ function openMetadataLog(
       recovery: data.clean ? { type: 'clean' } : { type: 'from', recoveryPoint: ZERO_OFFSET },
       logStartOffset: ZERO_OFFSET,
     },
-    (log) => done(log, directory),
+    (log) => {
+      if (log instanceof Error) done(log, directory);
+      // What a crash left in the page cache is acted upon from here on: no loss of power may take it back.
+      else log.flush((error) => done(error ?? log, directory));
+    },
   );
 }
 

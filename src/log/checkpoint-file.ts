@@ -49,7 +49,7 @@ export function checkpointNumber(path: string, field: string | undefined): numbe
 }
 
 /** Replaces a file atomically and durably. On an error the old content stands. */
-export function replaceFile(disk: Disk, path: string, content: string, done: DiskDone): void {
+export function replaceFile(disk: Disk, path: string, content: string | Uint8Array, done: DiskDone): void {
   const temporary = path + TEMPORARY_SUFFIX;
   let file: DiskFile | null = null;
   const finish = (error: DiskError | null): void => {
@@ -66,7 +66,7 @@ export function replaceFile(disk: Disk, path: string, content: string, done: Dis
   try {
     file = disk.open(temporary, 'write');
     disk.truncate(file, 0);
-    disk.write(file, 0, [Buffer.from(content)]);
+    disk.write(file, 0, [typeof content === 'string' ? Buffer.from(content) : content]);
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
     finish(error);

@@ -141,6 +141,12 @@ export class EntryWriter {
     assert(Number.isInteger(this.#writtenEntries), `${this.path} got a part of an entry`);
   }
 
+  /** Drops all entries, the buffered ones too. Throws DiskError. */
+  clear(): void {
+    this.#bufferedEntries = 0;
+    this.replaceFrom(0, Buffer.alloc(0));
+  }
+
   /** The last entry for which `holds`; see {@link lastEntryWhere}. Writes the buffered ones before; throws DiskError. */
   lastWhere(holds: (bytes: Buffer, at: number) => boolean): FoundEntry | null {
     if (this.entries === 0) return null;

@@ -30,6 +30,19 @@ export function parseSegmentFileName(name: string): { baseOffset: Offset; suffix
   return { baseOffset: toOffset(value), suffix: match[2] as SegmentSuffix };
 }
 
+const SNAPSHOT_FILE = /^(\d{20})\.snapshot$/;
+
+/** The file that holds what was known of the producers before the offset. */
+export function snapshotFileName(offset: Offset): string {
+  return `${String(offset).padStart(20, '0')}.snapshot`;
+}
+
+/** The offset of a producer snapshot, or null if the name is none. */
+export function parseSnapshotFileName(name: string): Offset | null {
+  const value = Number(SNAPSHOT_FILE.exec(name)?.[1] ?? Number.NaN);
+  return Number.isSafeInteger(value) ? toOffset(value) : null;
+}
+
 /** Ends the name of a partition's folder that waits for its removal. */
 export const DELETED_FOLDER_SUFFIX = '-delete';
 const FILE_NAME_MAX = 255;

@@ -15,6 +15,7 @@ import type { LogFields, Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
+import { readProducerId } from '../record/batch-header.js';
 import { CheckpointWriter } from './checkpoint-file.js';
 import { deletePartitionFolder } from './data-directory.js';
 import { LEADER_EPOCH_FILE, TIMER_MS_MAX } from './file-names.js';
@@ -23,6 +24,9 @@ import type { LeaderEpochEntry, LeaderEpochs } from './leader-epochs.js';
 import type { LogConfig } from './log-config.js';
 import { Maintenance, type MaintenanceTask } from './maintenance.js';
 import { Operations } from './operations.js';
+import type { ProducerSnapshotFiles } from './producer-snapshot-files.js';
+import type { ProducerStates } from './producer-states.js';
+import { restoreProducers } from './restore-producers.js';
 import { deletableSegments } from './retention.js';
 import { type AppendBatch, Segment } from './segment.js';
 import { SegmentRemoval } from './segment-removal.js';
@@ -42,7 +46,11 @@ export interface LogOptions {
   readonly jobs: Jobs;
   readonly logger: Logger;
   readonly config: LogConfig;
+  /** `producer.id.expiration.ms`: a producer that is silent for so long is forgotten. Default: a day. */
+  readonly producerIdExpirationMs?: number;
 }
+
+export const PRODUCER_ID_EXPIRATION_MS = 24 * 60 * 60 * 1000;
 
 /** What was found on disk; made by `openLog`. */
 export interface LogContent {
@@ -53,6 +61,8 @@ export interface LogContent {
   readonly recoveryPoint: Offset;
   readonly epochs: LeaderEpochs;
   readonly epochsUnsaved: boolean;
+  readonly producers: ProducerStates;
+  readonly snapshots: ProducerSnapshotFiles;
   readonly maintenance: readonly MaintenanceTask[];
 }
 
@@ -80,6 +90,8 @@ export class Log {
   readonly #epochs: LeaderEpochs;
   readonly #epochFile: CheckpointWriter;
   readonly #maintenance: Maintenance;
+  readonly #snapshots: ProducerSnapshotFiles;
+  #producers: ProducerStates;
   #config: LogConfig;
   #segments: Segment[];
   #active: Segment;
@@ -123,6 +135,8 @@ export class Log {
     this.#epochs = content.epochs;
     this.#epochFile = new CheckpointWriter(options.disk, join(options.directory, LEADER_EPOCH_FILE));
     if (content.epochsUnsaved) this.#epochVersion++;
+    this.#producers = content.producers;
+    this.#snapshots = content.snapshots;
     this.#drawJitter();
     this.#removal = new SegmentRemoval({
       disk: options.disk,
@@ -178,6 +192,16 @@ export class Log {
     return this.#epochs.latest;
   }
 
+  /** Who wrote to the log. It applies what it appends; its owner asks and stages before. */
+  get producers(): ProducerStates {
+    return this.#producers;
+  }
+
+  /** Forgets producers that have been silent for `producerIdExpirationMs`. */
+  expireProducers(nowMs: number): void {
+    this.#producers.expire(nowMs, this.#options.producerIdExpirationMs ?? PRODUCER_ID_EXPIRATION_MS);
+  }
+
   /** Why the log takes no more appends; null while it does. */
   get offline(): DiskError | null {
     return this.#offline;
@@ -231,11 +255,12 @@ export class Log {
       throw error;
     }
     this.#logEndOffset = nextOffset;
-    for (let i = start; i < end; i++) this.#noteEpoch(present(batches[i], 'a batch'));
+    for (let i = start; i < end; i++) this.#note(present(batches[i], 'a batch'));
     return end;
   }
 
-  #noteEpoch({ leaderEpoch, baseOffset }: AppendBatch): void {
+  #note({ bytes, leaderEpoch, baseOffset }: AppendBatch): void {
+    if (readProducerId(bytes, 0) >= 0) this.#producers.apply(bytes, 0, this.#clock.wallMs());
     if (leaderEpoch < 0 || leaderEpoch === this.#epochs.latest) return;
     if (this.#epochs.assign(leaderEpoch, baseOffset)) this.#saveEpochs(ignore);
   }
@@ -271,6 +296,7 @@ export class Log {
     }
     this.#segments.push(segment);
     this.#active = segment;
+    this.#snapshots.take(this.#logEndOffset, this.#producers);
     this.#drawJitter();
     this.#flushSoon(ignore);
   }
@@ -340,8 +366,8 @@ export class Log {
   // Flush
 
   /**
-   * Makes all that was appended so far durable and moves the recovery point: data, then indexes, then names and the epoch
-   * checkpoint. Calls at a time share one pass. A data sync that fails takes the log offline, because a file system may
+   * Makes all that was appended so far durable and moves the recovery point: data, then indexes, then names, the epoch
+   * checkpoint and the producer snapshot of the last roll. Calls at a time share one pass. A data sync that fails takes the log offline, because a file system may
    * have dropped what it could not write.
    */
   flush(done: StepDone): void {
@@ -383,6 +409,10 @@ export class Log {
       steps.push((next) => this.#disk.syncDirectory(this.#options.directory, this.#orOffline(next)));
     }
     if (this.#epochsUnsaved) steps.push((next) => this.#saveEpochs(next));
+    const writeSnapshot = this.#snapshots.writer(
+      () => new Set(this.#segments.map(({ baseOffset }) => baseOffset)),
+    );
+    if (writeSnapshot) steps.push(writeSnapshot);
     return steps;
   }
 
@@ -516,6 +546,7 @@ export class Log {
       this.#cutTo(offset, kept);
       this.#active.sync(this.#indexFailed, next);
     });
+    steps.push((next) => this.#restoreProducers(next));
     this.#inTurn(steps, done);
   }
 
@@ -530,6 +561,29 @@ export class Log {
     if (this.#logStartOffset > this.#logEndOffset) this.#logStartOffset = this.#logEndOffset;
     this.#epochsChanged(this.#epochs.truncateFromEnd(this.#logEndOffset));
     this.#logger.info('log truncated', this.#fields({ logEndOffset: this.#logEndOffset }));
+  }
+
+  /** What is known of the producers must not tell of batches that were cut off. */
+  #restoreProducers(done: StepDone): void {
+    const { disk, clock, jobs, producerIdExpirationMs = PRODUCER_ID_EXPIRATION_MS } = this.#options;
+    restoreProducers(
+      {
+        disk,
+        clock,
+        jobs,
+        snapshots: this.#snapshots,
+        segments: this.#segments,
+        logStartOffset: this.#logStartOffset,
+        logEndOffset: this.#logEndOffset,
+        clean: false,
+        expirationMs: producerIdExpirationMs,
+        warn: (message, reason) => this.#logger.warn(message, this.#fields({ reason })),
+      },
+      (error, producers) => {
+        this.#producers = producers;
+        done(error);
+      },
+    );
   }
 
   // Reading, for the owner's own use
@@ -552,10 +606,14 @@ export class Log {
 
   // End
 
-  /** Flushes everything and releases all files. Nothing of the log runs afterwards; `done` gets the flush's error. */
+  /**
+   * Flushes everything, with a snapshot of the producers, and releases all files. Nothing of the log runs afterwards; `done`
+   * gets the flush's error.
+   */
   close(done: StepDone): void {
     this.#assertWritable();
     if (!this.#offline) {
+      this.#snapshots.take(this.#logEndOffset, this.#producers);
       try {
         this.#active.finishIndexes();
       } catch (error) {
@@ -566,7 +624,8 @@ export class Log {
     this.#flushSoon((error) => {
       this.#operations.whenQuiet(() => {
         for (const segment of this.#segments) segment.release();
-        done(error);
+        const lost = this.#snapshots.pending && !this.#offline;
+        done(error ?? (lost ? new Error('the producer snapshot could not be written') : null));
       });
     });
   }

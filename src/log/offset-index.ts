@@ -158,4 +158,12 @@ export class OffsetIndexWriter {
     const entry = toEntry(found, this.#baseOffset);
     return found && entry ? { entry, count: found.number + 1 } : null;
   }
+
+  /** The last entry that points at `position` or before it. */
+  lastAt(position: number): OffsetEntry | null {
+    return toEntry(
+      this.entries.lastWhere((bytes, at) => bytes.readInt32BE(at + 4) <= position),
+      this.#baseOffset,
+    );
+  }
 }

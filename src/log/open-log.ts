@@ -13,10 +13,12 @@ import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { LEADER_EPOCH_FILE, LEFTOVER_SUFFIXES, parseSegmentFileName, segmentFileName } from './file-names.js';
 import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
 import { LeaderEpochs } from './leader-epochs.js';
-import { Log, type LogOptions } from './log.js';
+import { Log, type LogOptions, PRODUCER_ID_EXPIRATION_MS } from './log.js';
 import type { MaintenanceTask } from './maintenance.js';
 import { offsetEntryCount, offsetIndexLooksSound } from './offset-index.js';
 import { readPartitionTopicId, writePartitionTopicId } from './partition-metadata.js';
+import { ProducerSnapshotFiles } from './producer-snapshot-files.js';
+import { ProducerStates } from './producer-states.js';
 import {
   durableOffset,
   firstScan,
@@ -27,6 +29,7 @@ import {
   recoveryStart,
   wholeScan,
 } from './recovery.js';
+import { restoreProducers } from './restore-producers.js';
 import { type SegmentScanInput, type SegmentScanOutput, scanSegment } from './scan-segment.js';
 import { Segment } from './segment.js';
 import { lastTimeEntry, timeEntryCount, timeIndexLooksSound } from './time-index.js';
@@ -70,6 +73,9 @@ class Opening {
   /** The epoch checkpoint is missing or broken: the epochs come from the batches. */
   #epochsLost = false;
   #logEndOffset = ZERO_OFFSET;
+  #beganAnew = false;
+  #snapshots: ProducerSnapshotFiles | null = null;
+  #producers = new ProducerStates();
 
   constructor(options: OpenLogOptions, done: (result: Log | Error) => void) {
     this.#options = options;
@@ -88,6 +94,7 @@ class Opening {
       (next) => inTurn(this.#scans, (scan, then) => this.#recover(scan, then), next),
       (next) => this.#readLostEpochs(next),
       (next) => this.#startBehindEnd(next),
+      (next) => this.#restoreProducers(next),
     ];
     this.#inTurn(steps, (error) => this.#done(error ?? this.#log()));
   }
@@ -377,6 +384,7 @@ class Opening {
       (then) => {
         this.#segments = [Segment.create(this.#disk, directory, logStartOffset, clock.wallMs())];
         this.#logEndOffset = logStartOffset;
+        this.#beganAnew = true;
         then(null);
       },
     ];
@@ -396,11 +404,44 @@ class Opening {
     });
   }
 
+  #restoreProducers(next: StepDone): void {
+    const { disk, clock, jobs, recovery, directory, producerIdExpirationMs } = this.#options;
+    const warn = (message: string, reason: string): void => this.#warn(message, { reason });
+    const snapshots = new ProducerSnapshotFiles({ disk, directory, names: this.#names, warn });
+    this.#snapshots = snapshots;
+    const restore: Step = (then) =>
+      restoreProducers(
+        {
+          disk,
+          clock,
+          jobs,
+          snapshots,
+          segments: this.#segments,
+          logStartOffset: this.#logStartOffset,
+          logEndOffset: this.#logEndOffset,
+          clean: recovery.type === 'clean',
+          expirationMs: producerIdExpirationMs ?? PRODUCER_ID_EXPIRATION_MS,
+          warn,
+        },
+        (error, producers) => {
+          this.#producers = producers;
+          then(error);
+        },
+      );
+    // Of a log that begins anew nothing is left that they could tell of.
+    const forget: Step = (then) => snapshots.removeWhere(() => this.#beganAnew, then);
+    this.#inTurn([forget, restore], next);
+  }
+
+  get #logStartOffset(): Offset {
+    const first = present(this.#segments[0], 'a segment');
+    return toOffset(Math.max(this.#options.logStartOffset, first.baseOffset));
+  }
+
   #log(): Log {
     const { recovery } = this.#options;
-    const first = present(this.#segments[0], 'a segment');
     const logEndOffset = this.#logEndOffset;
-    const logStartOffset = toOffset(Math.max(this.#options.logStartOffset, first.baseOffset));
+    const logStartOffset = this.#logStartOffset;
     const recoveryPoint = durableOffset(recovery, logEndOffset);
     for (const [i, segment] of this.#segments.entries()) {
       if ((this.#segments[i + 1]?.baseOffset ?? logEndOffset) > recoveryPoint) segment.markUnsynced();
@@ -415,6 +456,8 @@ class Opening {
       recoveryPoint,
       epochs: this.#epochs,
       epochsUnsaved: this.#epochsUnsaved || clamped || startMoved,
+      producers: this.#producers,
+      snapshots: present(this.#snapshots, 'the producer snapshots'),
       maintenance: this.#maintenance.filter(({ segment }) => this.#segments.includes(segment)),
     });
   }

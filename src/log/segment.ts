@@ -7,7 +7,7 @@ import { type LeaderEpoch, type Offset, toOffset } from '../base/ids.js';
 import type { Disk, DiskError, DiskFile } from '../io/disk.js';
 import { BATCH_HEADER_BYTES, readMaxTimestamp } from '../record/batch-header.js';
 import { BatchWalker } from './batch-walker.js';
-import { type SegmentSuffix, segmentFileName } from './file-names.js';
+import { type SegmentSuffix, segmentFileName, snapshotFileName } from './file-names.js';
 import { inTurn } from './in-turn.js';
 import type { LogConfig } from './log-config.js';
 import { OFFSET_ENTRY_BYTES, OffsetIndexWriter, RELATIVE_OFFSET_MAX } from './offset-index.js';
@@ -254,15 +254,21 @@ export class Segment {
 
   /**
    * Ends the indexes as Kafka does when a segment is sealed or its log closed: the time index gets the greatest timestamp,
-   * and everything is written. Both files exist afterwards. Nothing to do if no batch came since. Throws DiskError.
+   * and everything is written. Both files exist afterwards. Nothing to do if no batch came since. Throws DiskError; the time
+   * index is then empty, because readers take the last entry of a sealed segment for its greatest timestamp.
    */
   finishIndexes(): void {
     if (this.#indexesFinished) return;
     this.#indexesFinished = true;
-    this.#timeIndex.append(this.#maxTimestampMs, this.#maxTimestampOffset);
-    for (const { entries } of [this.#offsetIndex, this.#timeIndex]) {
-      entries.write();
-      entries.open();
+    try {
+      this.#timeIndex.append(this.#maxTimestampMs, this.#maxTimestampOffset);
+      for (const { entries } of [this.#offsetIndex, this.#timeIndex]) {
+        entries.write();
+        entries.open();
+      }
+    } catch (error) {
+      this.#timeIndex.entries.clear();
+      throw error;
     }
   }
 
@@ -301,10 +307,11 @@ export class Segment {
     this.#timeIndex.entries.close();
   }
 
-  /** The paths of the files that exist or may exist; the batches first. */
+  /** The paths of the files that exist or may exist; the batches first, the producers before the segment last. */
   paths(): string[] {
     const suffixes: readonly SegmentSuffix[] = ['log', 'index', 'timeindex', 'txnindex'];
-    return suffixes.map((suffix) => join(this.#directory, segmentFileName(this.baseOffset, suffix)));
+    const names = suffixes.map((suffix) => segmentFileName(this.baseOffset, suffix));
+    return [...names, snapshotFileName(this.baseOffset)].map((name) => join(this.#directory, name));
   }
 
   /** How many entries an index can have at the most. */
@@ -326,6 +333,18 @@ export class Segment {
       if (walker.next() && walker.lastOffset === lastOffset) return this.walkFrom(position);
     }
     return this.walkFrom(0);
+  }
+
+  /**
+   * Where a batch begins that has about so many bytes of the segment behind it; 0 if the segment has no more. The end of the
+   * segment if the index does not tell. Throws DiskError.
+   */
+  tailPosition(bytes: number): number {
+    if (bytes >= this.#bytes) return 0;
+    const entry = this.#offsetIndex.lastAt(this.#bytes - bytes);
+    if (!entry) return this.#bytes;
+    const walker = this.walkFrom(entry.position);
+    return walker.next() && walker.lastOffset === entry.lastOffset ? entry.position : this.#bytes;
   }
 
   /**

@@ -236,13 +236,13 @@ export class EmbeddedStore implements MetadataStore {
         const place = reader.locate(next, published);
         if (place.type === 'end') break;
         if (place.type !== 'found') {
-          throw new OdradekError(
-            'ODR_CORRUPT',
-            `The metadata log ${directory} cannot be read at offset ${next}.`,
-          );
+          throw new OdradekError('ODR_CORRUPT', `it cannot be read at offset ${next}.`);
         }
         next = toOffset(this.#replaySegmentPart(place.file.path, disk, place, next));
       }
+    } catch (error) {
+      if (!(error instanceof OdradekError)) throw error;
+      throw new OdradekError(error.code, `The metadata log ${directory}: ${error.message}`, { cause: error });
     } finally {
       reader.close();
     }

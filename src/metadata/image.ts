@@ -11,8 +11,8 @@ import {
   decodeTopic,
   PARTITION_PREFIX,
   type PartitionRecord,
-  partitionKey,
   PRODUCER_IDS_KEY,
+  partitionKey,
   TOPIC_PREFIX,
   type TopicRecord,
 } from './schema.js';
@@ -49,8 +49,7 @@ export class MetadataImage {
     if (key === CLUSTER_KEY) this.clusterId = value === null ? null : decodeClusterId(value);
     else if (key === PRODUCER_IDS_KEY) {
       if (value !== null) this.producerIds = { ...decodeProducerIds(value), modRevision };
-    }
-    else if (key.startsWith(TOPIC_PREFIX)) this.#applyTopic(key, value, modRevision);
+    } else if (key.startsWith(TOPIC_PREFIX)) this.#applyTopic(key, value, modRevision);
     else if (key.startsWith(PARTITION_PREFIX)) {
       if (value === null) this.#partitions.delete(key);
       else this.#partitions.set(key, { ...decodePartition(key, value), modRevision });

@@ -100,7 +100,12 @@ class Scene {
   constructor({ readBytes = 64 * CHUNK_BYTES } = {}) {
     this.readBuffer = new ReadBuffer(readBytes, CHUNK_BYTES);
     const broker = toBrokerId(1);
-    const state = { leader: broker, leaderEpoch: toLeaderEpoch(0), replicas: [broker], inSyncReplicas: [broker] };
+    const state = {
+      leader: broker,
+      leaderEpoch: toLeaderEpoch(0),
+      replicas: [broker],
+      inSyncReplicas: [broker],
+    };
     const topicId = toTopicId('o_EPBDsTQkm1Ua--nqUtaQ');
     const { config } = resolveTopicConfig({ topicDefaults: {} }, []);
     const image = { name: 'orders', topicId, internal: false, overrides: {} };
@@ -181,7 +186,10 @@ class Scene {
   /** A copy of an answer, which is released. */
   take(answer: FetchAnswer | null): Fetched[] {
     if (!answer) throw new Error('no answer');
-    const copy = answer.partitions.map((fetched) => ({ ...fetched, records: fetched.records && Buffer.from(fetched.records) }));
+    const copy = answer.partitions.map((fetched) => ({
+      ...fetched,
+      records: fetched.records && Buffer.from(fetched.records),
+    }));
     answer.release();
     return copy;
   }
@@ -194,14 +202,18 @@ function linkOf({ clock }: LogMachine): WorkerLink {
     (run) => clock.schedule(0, run),
     () => true,
   );
-  const ends = { submissions: new RingProducer(ring, bell), completions: new RingConsumer(createRing(2), bell) };
+  const ends = {
+    submissions: new RingProducer(ring, bell),
+    completions: new RingConsumer(createRing(2), bell),
+  };
   return new WorkerLink({ index: 0, ...ends, capacity: 2, advanced: () => {}, hasRoom: () => {} });
 }
 
 /** The last offsets of the batches. */
 function offsetsIn(records: Buffer | null | undefined): number[] {
   const offsets: number[] = [];
-  for (let at = 0; records && at < records.length; at += readBatchBytes(records, at)) offsets.push(readLastOffset(records, at));
+  for (let at = 0; records && at < records.length; at += readBatchBytes(records, at))
+    offsets.push(readLastOffset(records, at));
   return offsets;
 }
 
@@ -213,7 +225,12 @@ describe('Fetch', () => {
     scene.partition().append(10);
     scene.partition().publish(7);
     const [fetched] = scene.read({}, [{ offset: 3 }]);
-    expect(fetched).toMatchObject({ error: 'NONE', highWatermark: 7, lastStableOffset: 7, logStartOffset: 0 });
+    expect(fetched).toMatchObject({
+      error: 'NONE',
+      highWatermark: 7,
+      lastStableOffset: 7,
+      logStartOffset: 0,
+    });
     expect(offsetsIn(fetched?.records)).toEqual([3, 4, 5, 6]);
   });
 
@@ -318,7 +335,12 @@ describe('Fetch', () => {
     scene.partition().log.advanceLogStartOffset(toOffset(2));
     scene.partition().publish(4);
     const errors = (offset: number) => scene.read({ maxWaitMs: 0 }, [{ offset }])[0];
-    expect(errors(1)).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE', logStartOffset: 2, highWatermark: 4, records: null });
+    expect(errors(1)).toMatchObject({
+      error: 'OFFSET_OUT_OF_RANGE',
+      logStartOffset: 2,
+      highWatermark: 4,
+      records: null,
+    });
     expect(errors(-1)).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE' });
     expect(errors(6)).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE' });
     expect(errors(2 ** 60)).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE' });
@@ -332,7 +354,11 @@ describe('Fetch', () => {
     scene.partition(1).add(2);
     const asked = scene.fetch({ minBytes: 100_000 }, [{ index: 7 }, { index: 1 }, { index: 0, offset: 9 }]);
     const fetched = scene.take(asked.answer());
-    expect(fetched.map(({ error }) => error)).toEqual(['UNKNOWN_TOPIC_OR_PARTITION', 'NONE', 'OFFSET_OUT_OF_RANGE']);
+    expect(fetched.map(({ error }) => error)).toEqual([
+      'UNKNOWN_TOPIC_OR_PARTITION',
+      'NONE',
+      'OFFSET_OUT_OF_RANGE',
+    ]);
     expect(offsetsIn(fetched[1]?.records)).toEqual([0, 1]);
   });
 
@@ -436,11 +462,11 @@ describe('Fetch', () => {
     const held = Array.from({ length: 7 }, () => scene.readBuffer.acquire(1));
     const asked = scene.fetch({ maxBytes: 100 });
     const before = scene.machine.disk.operations;
-    for (const run of held.slice(0, 4)) run?.release();
+    for (const run of held.slice(0, 5)) run?.release();
     expect(asked.answer()).toBeNull();
-    // It looks where the batch lies, but reads no part of it.
-    expect(scene.machine.disk.operations - before).toBeLessThanOrEqual(4);
-    held[4]?.release();
+    // Each time it looks where the batch lies, which takes two reads, but it does not read the batch in part again.
+    expect(scene.machine.disk.operations - before).toBeLessThanOrEqual(5 * 2);
+    held[5]?.release();
     expect(offsetsIn(asked.answer()?.partitions[0]?.records)).toEqual([0]);
   });
 
@@ -460,16 +486,21 @@ describe('Fetch', () => {
     scene.machine.disk.failNext({ operation: 'read', times: 10 });
     expect(scene.read({}, [{ offset: 1 }])[0]).toMatchObject({ error: 'KAFKA_STORAGE_ERROR', records: null });
     scene.machine.disk.stopFailing();
-    const path = present(scene.machine.disk.files().find((file) => /orders-0\/.*\.log$/.test(file)), 'a segment');
+    const path = present(
+      scene.machine.disk.files().find((file) => /orders-0\/.*\.log$/.test(file)),
+      'a segment',
+    );
     scene.machine.disk.corrupt(path, 2 * BATCH_BYTES + 16);
     expect(offsetsIn(scene.read()[0]?.records)).toEqual([0, 1]);
     expect(scene.read({}, [{ offset: 2 }])[0]).toMatchObject({ error: 'CORRUPT_MESSAGE', records: null });
-    expect(scene.machine.logger.lines.some(({ message }) => message === 'invalid record batch in a segment')).toBe(true);
+    expect(
+      scene.machine.logger.lines.some(({ message }) => message === 'invalid record batch in a segment'),
+    ).toBe(true);
     expect(scene.readBuffer.freeBytes).toBe(scene.readBuffer.bytes);
   });
 
   it('gives consumers every record once and in order, whatever happens beside them', () => {
-    withSeeds(25, (random) => {
+    withSeeds(40, (random) => {
       const scene = new Scene({ readBytes: 12 * CHUNK_BYTES });
       const positions = [0, 1, 2, 3].map(() => range(0, PARTITIONS).map(() => 0));
       const under: { consumer: number; targets: { index: number; offset: number }[]; asked: Asked }[] = [];
@@ -491,7 +522,11 @@ describe('Fetch', () => {
         const consumer = random.below(positions.length);
         if (!under.some((one) => one.consumer === consumer)) {
           const own = present(positions[consumer], 'positions');
-          const targets = own.map((offset, index) => ({ index, offset, maxBytes: pick(random, [0, 50, 300, 2000]) }));
+          const targets = own.map((offset, index) => ({
+            index,
+            offset,
+            maxBytes: pick(random, [0, 50, 300, 2000]),
+          }));
           if (chance(random, 1, 2)) targets.reverse();
           const request = {
             minBytes: pick(random, [0, 1, 500, 5000]),
@@ -504,7 +539,8 @@ describe('Fetch', () => {
       for (let i = 0; i < 250; i++) {
         const partition = scene.partition(random.below(PARTITIONS));
         const action = random.below(4);
-        if (action === 0) partition.append(1 + random.below(3), { valueBytes: pick(random, [8, 8, 40, 700]) });
+        if (action === 0)
+          partition.append(1 + random.below(3), { valueBytes: pick(random, [8, 8, 40, 700]) });
         else if (action === 1) {
           const behind = partition.log.logEndOffset - partition.highWatermark;
           partition.publish(partition.highWatermark + random.below(behind + 1));
@@ -512,7 +548,8 @@ describe('Fetch', () => {
         step();
       }
       for (const partition of scene.partitions) partition.publish();
-      const behind = () => positions.some((own) => own.some((offset, index) => offset < scene.partition(index).highWatermark));
+      const behind = () =>
+        positions.some((own) => own.some((offset, index) => offset < scene.partition(index).highWatermark));
       for (let i = 0; behind(); i++) {
         if (i > 5000) throw new Error(`consumers do not come to the end: ${JSON.stringify(positions)}`);
         scene.machine.clock.advance(20);

@@ -31,7 +31,7 @@ const LOAD = full
       halfFrames: 1000,
       tricklers: 200,
     }
-  : { producers: 8, producedBytes: 192 * MIB, consumers: 50, idle: 200, halfFrames: 200, tricklers: 50 };
+  : { producers: 8, producedBytes: 192 * MIB, consumers: 50, idle: 200, halfFrames: 48, tricklers: 50 };
 
 function largeBatch(bytes: number): Buffer {
   const random = seededRandom(1);
@@ -213,10 +213,12 @@ describe.runIf(process.platform === 'linux')('A broker', () => {
     report(`${LOAD.tricklers} senders that trickle`);
   });
 
-  it('takes large batches all the same, from a client that sends them whole', async () => {
+  // Half frames hold the memory for large ones until they have stood still for a while; those that wait get it in turn.
+  it('takes large batches all the same, in their turn', { timeout: 5 * 60_000 }, async () => {
     const [connection] = await enter(1);
     if (!connection) throw new Error('no connection');
     const results: unknown[] = [];
+    const startMs = performance.now();
     const producing = (async () => {
       for (let i = 0; i < 10; i++) {
         const [result] = await connection.produce([{ topic: TOPIC, partition: i % PARTITIONS, batch }]);
@@ -225,7 +227,9 @@ describe.runIf(process.platform === 'linux')('A broker', () => {
     })();
     await canary.singDuring('beside all of them', SONGS, producing);
     expect(results).toEqual(Array.from({ length: 10 }, () => null));
-    report('all of these at once');
+    report(
+      `${results.length} large batches beside all of them took ${Math.round(performance.now() - startMs)} ms`,
+    );
   });
 
   it('is well when they are gone', async () => {

@@ -34,7 +34,11 @@ export class Administrator extends Client {
 
   /** Whether all topics are there, as far as clients can know. */
   get isDone(): boolean {
-    return !this.#condemned && !this.#busy && this.world.topicNames.every((name) => this.world.model.topic(name)?.reliable);
+    return (
+      !this.#condemned &&
+      !this.#busy &&
+      this.world.topicNames.every((name) => this.world.model.topic(name)?.reliable)
+    );
   }
 
   /** Keeps on while others have stopped: what is half done must be finished. */
@@ -48,7 +52,9 @@ export class Administrator extends Client {
   #next(wire: WireClient): void {
     this.soon(5, 30, () => {
       if (!this.#busy) {
-        const missing = this.world.topicNames.find((name) => !this.world.model.topic(name)?.reliable && this.#condemned?.name !== name);
+        const missing = this.world.topicNames.find(
+          (name) => !this.world.model.topic(name)?.reliable && this.#condemned?.name !== name,
+        );
         if (this.#condemned) this.#delete(wire, this.#condemned);
         else if (missing !== undefined) this.#create(wire, missing);
       }
@@ -62,7 +68,14 @@ export class Administrator extends Client {
     if (!settings) throw new Error(`no settings for ${name}`);
     const topic = model.topic(name) ?? model.creating(name, settings);
     const configs = Object.entries(settings.overrides).map(([key, value]) => ({ name: key, value }));
-    const body = { type: 'createTopic', name, partitions: settings.partitions, replicationFactor: 1, configs, validateOnly: false } as const;
+    const body = {
+      type: 'createTopic',
+      name,
+      partitions: settings.partitions,
+      replicationFactor: 1,
+      configs,
+      validateOnly: false,
+    } as const;
     this.#busy = true;
     wire.request(body, {}, (reply) => {
       this.#busy = false;

@@ -95,10 +95,13 @@ export class ConsumerClient extends Client {
       const question = questions[index];
       if (!position || !question) throw new Error('an answer names more partitions than the request');
       if (part.recordsBytes > 0) withRecords++;
-      if (this.world.model.topic(position.topic) === position.incarnation) this.#advance(position, question, part, records);
+      if (this.world.model.topic(position.topic) === position.incarnation)
+        this.#advance(position, question, part, records);
     });
-    if (at !== payload.length) throw new Error(`a payload of ${payload.length} bytes, of which ${at} are accounted for`);
-    if (payload.length > maxBytes && withRecords > 1) throw new Error(`${payload.length} bytes of several partitions for a limit of ${maxBytes}`);
+    if (at !== payload.length)
+      throw new Error(`a payload of ${payload.length} bytes, of which ${at} are accounted for`);
+    if (payload.length > maxBytes && withRecords > 1)
+      throw new Error(`${payload.length} bytes of several partitions for a limit of ${maxBytes}`);
   }
 
   #advance(position: Position, question: Question, part: FetchPartitionResult, records: Buffer): void {
@@ -106,9 +109,11 @@ export class ConsumerClient extends Client {
     const asked = position.offset;
     const next = this.world.model.fetched(question, asked, { ...part, error, records });
     this.world.trace.add(
-      () => `${this.name} reads ${position.topic}-${position.partition} from ${asked} to ${next}, ${error ?? `high watermark ${part.highWatermark}`}`,
+      () =>
+        `${this.name} reads ${position.topic}-${position.partition} from ${asked} to ${next}, ${error ?? `high watermark ${part.highWatermark}`}`,
     );
-    if (error === 'OFFSET_OUT_OF_RANGE') position.offset = chance(this.random, 0.9) ? Math.max(0, part.logStartOffset) : part.highWatermark;
+    if (error === 'OFFSET_OUT_OF_RANGE')
+      position.offset = chance(this.random, 0.9) ? Math.max(0, part.logStartOffset) : part.highWatermark;
     else position.offset = chance(this.random, 0.97) ? next : this.random.below(next + 1);
   }
 
@@ -128,7 +133,11 @@ export class ConsumerClient extends Client {
     const positions = this.#positions();
     const asked = positions.map(({ topic, partition }) => {
       const question = world.model.asks(topic, partition);
-      const position = pick(random, ['earliest', 'latest', { timestampMs: world.clock.wallMs() - random.below(5000) }] as const);
+      const position = pick(random, [
+        'earliest',
+        'latest',
+        { timestampMs: world.clock.wallMs() - random.below(5000) },
+      ] as const);
       return { question, request: { topic, partition, position } };
     });
     wire.request({ type: 'listOffsets', partitions: asked.map(({ request }) => request) }, {}, (reply) => {

@@ -1,9 +1,10 @@
 // One history: a broker, its clients and what goes wrong, all from a seed, on one thread in virtual time. It goes on until enough
 // was acknowledged and enough went wrong; then all faults end, everything must settle, and what is in the logs must be what the
 // judge knows, before and after another restart.
-import { parseBrokerConfig } from '../../src/config/broker-config.js';
-import type { BrokerConfig } from '../../src/config/broker-config.js';
+
 import { SimulatedClock } from '../../src/base/simulated-clock.js';
+import type { BrokerConfig } from '../../src/config/broker-config.js';
+import { parseBrokerConfig } from '../../src/config/broker-config.js';
 import { SimulatedDisk } from '../../src/io/simulated-disk.js';
 import { SimulatedNetwork } from '../../src/io/simulated-network.js';
 import { parseSegmentFileName } from '../../src/log/file-names.js';
@@ -115,9 +116,18 @@ export class History {
     const clock = new SimulatedClock({ random: draw('ties') });
     this.#clock = clock;
     this.trace = new Trace(options.trace ?? false, () => clock.monotonicMs());
-    const disk = new SimulatedDisk({ random: draw('disk'), scheduler: clock, delayMsMax: pick(draw('disk speed'), [1, 10, 30]) });
+    const disk = new SimulatedDisk({
+      random: draw('disk'),
+      scheduler: clock,
+      delayMsMax: pick(draw('disk speed'), [1, 10, 30]),
+    });
     this.#disk = disk;
-    const network = new SimulatedNetwork({ random: draw('network'), scheduler: clock, windowBytes: 8192, pieceBytesMax: 2048 });
+    const network = new SimulatedNetwork({
+      random: draw('network'),
+      scheduler: clock,
+      windowBytes: 8192,
+      pieceBytesMax: 2048,
+    });
     this.#weather = new DiskWeather(draw('weather'), this.#faults);
     this.#model = new Model(() => this.#machine.noteWall());
     this.#machine = new Machine({
@@ -130,7 +140,10 @@ export class History {
         trace: this.trace,
         sabotage: options.sabotage ?? {},
         routed: (route) => {
-          this.trace.add(() => `${route.topic}-${route.partition} is opened, leader epoch ${route.leaderEpoch}, worker ${route.worker}`);
+          this.trace.add(
+            () =>
+              `${route.topic}-${route.partition} is opened, leader epoch ${route.leaderEpoch}, worker ${route.worker}`,
+          );
           this.#model.routed(route);
         },
       },
@@ -159,9 +172,16 @@ export class History {
       deleted: () => this.#faults.count('topic deletion'),
     });
     const count = draw('clients');
-    const several = <Made>(most: number, make: (index: number) => Made) => Array.from({ length: between(count, 1, most) }, (_, index) => make(index));
-    this.#producers = several(4, (index) => new ProducerClient(this.#world, `producer ${index}`, draw(`producer ${index}`)));
-    this.#consumers = several(4, (index) => new ConsumerClient(this.#world, `consumer ${index}`, draw(`consumer ${index}`)));
+    const several = <Made>(most: number, make: (index: number) => Made) =>
+      Array.from({ length: between(count, 1, most) }, (_, index) => make(index));
+    this.#producers = several(
+      4,
+      (index) => new ProducerClient(this.#world, `producer ${index}`, draw(`producer ${index}`)),
+    );
+    this.#consumers = several(
+      4,
+      (index) => new ConsumerClient(this.#world, `consumer ${index}`, draw(`consumer ${index}`)),
+    );
     this.#saboteur = new Saboteur({
       random: draw('saboteur'),
       clock,
@@ -181,7 +201,8 @@ export class History {
     this.#runUntil(
       () => this.#model.acknowledgedRecords >= ACKNOWLEDGED_RECORDS_MIN && this.#faults.total >= FAULTS_MIN,
       PROGRESS_MS_MAX,
-      () => `only ${this.#model.acknowledgedRecords} records were acknowledged, with ${this.#faults.total} faults`,
+      () =>
+        `only ${this.#model.acknowledgedRecords} records were acknowledged, with ${this.#faults.total} faults`,
     );
     this.trace.add(() => 'no more faults');
     this.#saboteur.stop();
@@ -191,7 +212,10 @@ export class History {
     this.#restart({ losePower: false, cleanly: false });
     this.#rest();
     this.#readAll();
-    this.#restart({ losePower: chance(this.#streams('last restart'), 0.5), cleanly: true });
+    this.#restart({
+      losePower: this.#saboteur.powerFails && chance(this.#streams('last restart'), 0.5),
+      cleanly: true,
+    });
     this.#readAll();
     this.#noLeak();
     return {
@@ -216,7 +240,8 @@ export class History {
     const clients = [...this.#producers, ...this.#consumers];
     for (const client of clients) client.stop();
     this.#runUntil(
-      () => this.#survey === null && this.#machine.ready && clients.every(({ unanswered }) => unanswered === 0),
+      () =>
+        this.#survey === null && this.#machine.ready && clients.every(({ unanswered }) => unanswered === 0),
       SETTLE_MS_MAX,
       () => this.#unsettled(clients),
     );
@@ -241,15 +266,27 @@ export class History {
       },
     });
     if (!asked) throw new Verdict('the broker cannot be stopped');
-    this.#runUntil(() => stopped && this.#machine.ready && this.#survey === null, SETTLE_MS_MAX, () => 'the broker does not stop and start');
+    this.#runUntil(
+      () => stopped && this.#machine.ready && this.#survey === null,
+      SETTLE_MS_MAX,
+      () => 'the broker does not stop and start',
+    );
   }
 
   /** Time for topics to be finished, for retention and for acknowledgements that nobody waits for. */
   #rest(): void {
-    this.#runUntil(() => this.#administrator.isDone, SETTLE_MS_MAX, () => 'topics cannot be created');
+    this.#runUntil(
+      () => this.#administrator.isDone,
+      SETTLE_MS_MAX,
+      () => 'topics cannot be created',
+    );
     const endMs = this.#clock.monotonicMs() + 3 * RETENTION_CHECK_MS;
     this.#clock.after(endMs - this.#clock.monotonicMs(), () => {});
-    this.#runUntil(() => this.#clock.monotonicMs() >= endMs, SETTLE_MS_MAX, () => 'time stands still');
+    this.#runUntil(
+      () => this.#clock.monotonicMs() >= endMs,
+      SETTLE_MS_MAX,
+      () => 'time stands still',
+    );
   }
 
   #readAll(): void {
@@ -262,7 +299,11 @@ export class History {
         done = true;
       },
     });
-    this.#runUntil(() => done, SETTLE_MS_MAX, () => `not everything can be read back: ${survey.obstacle}`);
+    this.#runUntil(
+      () => done,
+      SETTLE_MS_MAX,
+      () => `not everything can be read back: ${survey.obstacle}`,
+    );
     for (const [log, start] of survey.starts) this.#startsAtSegment(log, start);
   }
 
@@ -271,7 +312,9 @@ export class History {
     const folder = `${DATA_DIRECTORY}/${log.topic.name}-${log.index}/`;
     const segments = this.#disk.files().flatMap((path) => {
       const parsed = path.startsWith(folder) ? parseSegmentFileName(path.slice(folder.length)) : null;
-      return parsed?.suffix === 'log' ? [{ baseOffset: parsed.baseOffset as number, bytes: this.#disk.contents(path).length }] : [];
+      return parsed?.suffix === 'log'
+        ? [{ baseOffset: parsed.baseOffset as number, bytes: this.#disk.contents(path).length }]
+        : [];
     });
     const [first, ...rest] = segments;
     if (first?.baseOffset !== start && log.topic.settings.retentionMs < 0) {
@@ -281,14 +324,20 @@ export class History {
     const { retentionBytes } = log.topic.settings;
     const left = rest.reduce((sum, { bytes }) => sum + bytes, 0);
     if (retentionBytes >= 0 && left >= retentionBytes) {
-      throw new Verdict(`${log.name}: retention keeps a segment though ${left} bytes follow it, with retention.bytes ${retentionBytes}`);
+      throw new Verdict(
+        `${log.name}: retention keeps a segment though ${left} bytes follow it, with retention.bytes ${retentionBytes}`,
+      );
     }
   }
 
   #noLeak(): void {
     this.#administrator.close();
     const broker = this.#machine.broker;
-    this.#runUntil(() => broker?.leak() === null, 10_000, () => `memory is not free: ${broker?.leak()}`);
+    this.#runUntil(
+      () => broker?.leak() === null,
+      10_000,
+      () => `memory is not free: ${broker?.leak()}`,
+    );
   }
 
   #surveyAfterPowerLoss(): void {

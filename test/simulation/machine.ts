@@ -111,7 +111,9 @@ export class Machine {
       return this.#clock.runNext();
     } catch (error) {
       if (error instanceof SimulatedCrash) {
-        this.#options.faults.count(this.#crashKind === 'power' ? 'power loss inside a disk call' : 'process crash inside a disk call');
+        this.#options.faults.count(
+          this.#crashKind === 'power' ? 'power loss inside a disk call' : 'process crash inside a disk call',
+        );
         this.#die(this.#crashKind);
       } else if (error instanceof ThreadDeath) {
         this.#options.faults.count('worker death inside a disk call');

@@ -173,7 +173,10 @@ export class Model {
   /** The topic is there. */
   created(topic: ModelTopic, id: string): void {
     for (const other of this.#incarnations.get(topic.name) ?? []) {
-      judge(other === topic || other.id !== id, () => `${topic.name} was deleted and came back with the same id ${id}`);
+      judge(
+        other === topic || other.id !== id,
+        () => `${topic.name} was deleted and came back with the same id ${id}`,
+      );
     }
     judge(topic.id === null || topic.id === id, () => `${topic.name} had the id ${topic.id} and has ${id}`);
     topic.id = id;
@@ -190,7 +193,9 @@ export class Model {
 
   /** Topics that are there or may be. */
   get topics(): ModelTopic[] {
-    return [...this.#incarnations.values()].flatMap((incarnations) => incarnations.filter(({ died }) => died === null));
+    return [...this.#incarnations.values()].flatMap((incarnations) =>
+      incarnations.filter(({ died }) => died === null),
+    );
   }
 
   topic(name: string): ModelTopic | null {
@@ -205,7 +210,10 @@ export class Model {
       ?.find(({ id }) => id === topicId)
       ?.logs.at(partition);
     if (!log) return; // Opened before its client knows its id.
-    judge(leaderEpoch > log.leaderEpoch, () => `${log.name} was opened with leader epoch ${leaderEpoch} after ${log.leaderEpoch}`);
+    judge(
+      leaderEpoch > log.leaderEpoch,
+      () => `${log.name} was opened with leader epoch ${leaderEpoch} after ${log.leaderEpoch}`,
+    );
     log.leaderEpoch = leaderEpoch;
     log.generation = generation;
   }
@@ -225,7 +233,9 @@ export class Model {
 
   /** The one log that the answer to the question can be about; null if it may be one or another. */
   #logOf({ topic, partition, asked }: Question): ModelLog | null {
-    const possible = (this.#incarnations.get(topic) ?? []).filter(({ died }) => died === null || died >= asked);
+    const possible = (this.#incarnations.get(topic) ?? []).filter(
+      ({ died }) => died === null || died >= asked,
+    );
     return possible.length === 1 ? (possible[0]?.logs[partition] ?? null) : null;
   }
 
@@ -248,7 +258,9 @@ export class Model {
   }
 
   /** A client is about to send a batch whose records' values begin with {@link nextBatchId} and a slash. */
-  sending(batch: Pick<SentBatch, 'connection' | 'topic' | 'partition' | 'bytes' | 'timestampsMs' | 'flaw'>): SentBatch {
+  sending(
+    batch: Pick<SentBatch, 'connection' | 'topic' | 'partition' | 'bytes' | 'timestampsMs' | 'flaw'>,
+  ): SentBatch {
     const sent: SentBatch = {
       ...batch,
       id: ++this.#lastBatchId,
@@ -271,10 +283,14 @@ export class Model {
     const log = this.#logOf(batch.question);
     if (!log) return;
     const { logAppendTime, flushAcks } = log.topic.settings;
-    judge(logAppendTimeMs >= 0 === logAppendTime, () => `batch ${batch.id} in ${log.name} has log append time ${logAppendTimeMs}`);
+    judge(
+      logAppendTimeMs >= 0 === logAppendTime,
+      () => `batch ${batch.id} in ${log.name} has log append time ${logAppendTimeMs}`,
+    );
     batch.logAppendTimeMs = logAppendTimeMs;
-    judge(logStartOffset >= 0 && logStartOffset <= baseOffset + batch.timestampsMs.length, () =>
-      `batch ${batch.id} at ${baseOffset} of ${log.name}, whose log starts at ${logStartOffset}`,
+    judge(
+      logStartOffset >= 0 && logStartOffset <= baseOffset + batch.timestampsMs.length,
+      () => `batch ${batch.id} at ${baseOffset} of ${log.name}, whose log starts at ${logStartOffset}`,
     );
     this.#put(log, batch, baseOffset);
     const end = baseOffset + batch.timestampsMs.length;
@@ -286,13 +302,23 @@ export class Model {
     batch.answered = this.#now();
     const aboutTopic = error === 'UNKNOWN_TOPIC_OR_PARTITION';
     if (batch.flaw !== null && !aboutTopic && !ALWAYS_POSSIBLE.has(error)) {
-      judge(error === batch.flaw, () => `batch ${batch.id} is refused with ${error} instead of ${batch.flaw}`);
+      judge(
+        error === batch.flaw,
+        () => `batch ${batch.id} is refused with ${error} instead of ${batch.flaw}`,
+      );
     } else if (batch.flaw === null && SURELY_REFUSED.has(error) && !aboutTopic) {
-      judge(false, () => `batch ${batch.id} for ${batch.topic}-${batch.partition} is refused with ${error} without reason`);
+      judge(
+        false,
+        () =>
+          `batch ${batch.id} for ${batch.topic}-${batch.partition} is refused with ${error} without reason`,
+      );
     }
     if (aboutTopic) this.#error(batch.question, error);
     if (SURELY_REFUSED.has(error)) {
-      judge(batch.place === null, () => `batch ${batch.id} is refused with ${error}, but was read from the log`);
+      judge(
+        batch.place === null,
+        () => `batch ${batch.id} is refused with ${error}, but was read from the log`,
+      );
       batch.fate = 'refused';
     }
   }
@@ -300,20 +326,34 @@ export class Model {
   /** The batch is known to be there. */
   #put(log: ModelLog, batch: SentBatch, baseOffset: number): void {
     const { place } = batch;
-    const where = () => `batch ${batch.id} (connection ${batch.connection}) at offset ${baseOffset} of ${log.name}`;
+    const where = () =>
+      `batch ${batch.id} (connection ${batch.connection}) at offset ${baseOffset} of ${log.name}`;
     if (place) {
-      judge(place.log === log && place.baseOffset === baseOffset, () =>
-        `${where()}, but it is at offset ${place.baseOffset} of ${place.log.name}`,
+      judge(
+        place.log === log && place.baseOffset === baseOffset,
+        () => `${where()}, but it is at offset ${place.baseOffset} of ${place.log.name}`,
       );
       return;
     }
-    judge(batch.topic === log.topic.name && batch.partition === log.index, () => `${where()}, but it was sent to ${batch.topic}-${batch.partition}`);
-    judge(batch.fate !== 'refused' && batch.flaw === null, () => `${where()}, but it was refused or is flawed`);
+    judge(
+      batch.topic === log.topic.name && batch.partition === log.index,
+      () => `${where()}, but it was sent to ${batch.topic}-${batch.partition}`,
+    );
+    judge(
+      batch.fate !== 'refused' && batch.flaw === null,
+      () => `${where()}, but it was refused or is flawed`,
+    );
     judge(batch.fate !== 'lost', () => `${where()}, but a loss of power had taken it from the log`);
-    judge(batch.answered === null || batch.answered >= log.topic.born, () => `${where()}, but it was answered before this topic was made`);
+    judge(
+      batch.answered === null || batch.answered >= log.topic.born,
+      () => `${where()}, but it was answered before this topic was made`,
+    );
     for (let i = 0; i < batch.timestampsMs.length; i++) {
       const other = log.batches.get(baseOffset + i);
-      judge(other === undefined, () => `${where()}, where batch ${other?.id} (connection ${other?.connection}, ${other?.fate}) is`);
+      judge(
+        other === undefined,
+        () => `${where()}, where batch ${other?.id} (connection ${other?.connection}, ${other?.fate}) is`,
+      );
     }
     batch.place = { log, baseOffset };
     for (let i = 0; i < batch.timestampsMs.length; i++) log.batches.set(baseOffset + i, batch);
@@ -330,8 +370,10 @@ export class Model {
     }
     if (!log) return offset;
     const { highWatermark, logStartOffset, lastStableOffset } = part;
-    judge(0 <= logStartOffset && logStartOffset <= lastStableOffset && lastStableOffset <= highWatermark, () =>
-      `${log.name}: log start ${logStartOffset}, last stable offset ${lastStableOffset}, high watermark ${highWatermark}`,
+    judge(
+      0 <= logStartOffset && logStartOffset <= lastStableOffset && lastStableOffset <= highWatermark,
+      () =>
+        `${log.name}: log start ${logStartOffset}, last stable offset ${lastStableOffset}, high watermark ${highWatermark}`,
     );
     this.#reached(log, question, highWatermark);
     this.#started(log, logStartOffset);
@@ -339,17 +381,25 @@ export class Model {
       // The answer may come of an older look than the log's end that it names.
       const below = offset < logStartOffset;
       const floor = question.floor?.log === log ? question.floor.highFloor : 0;
-      judge(below || offset > floor, () => `${log.name}: offset ${offset} is out of range, between ${logStartOffset} and ${floor}`);
+      judge(
+        below || offset > floor,
+        () => `${log.name}: offset ${offset} is out of range, between ${logStartOffset} and ${floor}`,
+      );
       return offset;
     }
     const batches = this.#decode(log, part.records);
     const [first] = batches;
     if (!first) return offset;
-    judge(first.baseOffset <= offset && offset <= first.lastOffset, () =>
-      `${log.name}: asked for offset ${offset}, got a batch from ${first.baseOffset} to ${first.lastOffset}`,
+    judge(
+      first.baseOffset <= offset && offset <= first.lastOffset,
+      () =>
+        `${log.name}: asked for offset ${offset}, got a batch from ${first.baseOffset} to ${first.lastOffset}`,
     );
     const end = this.#inOrder(log, batches);
-    judge(end <= highWatermark, () => `${log.name}: records up to ${end}, but the high watermark is ${highWatermark}`);
+    judge(
+      end <= highWatermark,
+      () => `${log.name}: records up to ${end}, but the high watermark is ${highWatermark}`,
+    );
     return end;
   }
 
@@ -363,18 +413,28 @@ export class Model {
         const [record] = batch.records();
         value = record?.value?.toString('latin1') ?? '';
       } catch (error) {
-        throw new Verdict(`${log.name}: an answer holds an invalid batch at byte ${position} of ${records.length}: ${error}`);
+        throw new Verdict(
+          `${log.name}: an answer holds an invalid batch at byte ${position} of ${records.length}: ${error}`,
+        );
       }
       const id = Number(value.slice(0, value.indexOf('/')));
       const sent = this.#batches.get(id);
-      judge(sent !== undefined, () => `${log.name}: a record that nobody sent: ${JSON.stringify(value.slice(0, 40))}`);
+      judge(
+        sent !== undefined,
+        () => `${log.name}: a record that nobody sent: ${JSON.stringify(value.slice(0, 40))}`,
+      );
       const bytes = records.subarray(position, position + batch.sizeBytes);
       // With LogAppendTime the broker changes the header.
       const from = log.topic.settings.logAppendTime ? BATCH_HEADER_BYTES : CRC_START;
-      judge(bytes.subarray(from).equals(sent.bytes.subarray(from)), () => `${log.name}: batch ${id} at ${batch.baseOffset} has other bytes than were sent`);
+      judge(
+        bytes.subarray(from).equals(sent.bytes.subarray(from)),
+        () => `${log.name}: batch ${id} at ${batch.baseOffset} has other bytes than were sent`,
+      );
       if (log.topic.settings.logAppendTime) {
-        judge(sent.logAppendTimeMs < 0 || sent.logAppendTimeMs === batch.maxTimestampMs, () =>
-          `${log.name}: batch ${id} was appended at ${sent.logAppendTimeMs}, and says ${batch.maxTimestampMs}`,
+        judge(
+          sent.logAppendTimeMs < 0 || sent.logAppendTimeMs === batch.maxTimestampMs,
+          () =>
+            `${log.name}: batch ${id} was appended at ${sent.logAppendTimeMs}, and says ${batch.maxTimestampMs}`,
         );
         sent.logAppendTimeMs = batch.maxTimestampMs;
       }
@@ -392,18 +452,28 @@ export class Model {
     let next = batches[0]?.baseOffset ?? 0;
     let epoch = -1;
     for (const { baseOffset, lastOffset, leaderEpoch } of batches) {
-      judge((baseOffset as number) === next, () => `${log.name}: a batch at ${baseOffset} where ${next} must come`);
-      judge(leaderEpoch >= epoch, () => `${log.name}: leader epoch ${leaderEpoch} at offset ${baseOffset} after ${epoch}`);
-      judge(leaderEpoch <= log.leaderEpoch || log.leaderEpoch < 0, () =>
-        `${log.name}: leader epoch ${leaderEpoch} at offset ${baseOffset}, and the newest leader has ${log.leaderEpoch}`,
+      judge(
+        (baseOffset as number) === next,
+        () => `${log.name}: a batch at ${baseOffset} where ${next} must come`,
+      );
+      judge(
+        leaderEpoch >= epoch,
+        () => `${log.name}: leader epoch ${leaderEpoch} at offset ${baseOffset} after ${epoch}`,
+      );
+      judge(
+        leaderEpoch <= log.leaderEpoch || log.leaderEpoch < 0,
+        () =>
+          `${log.name}: leader epoch ${leaderEpoch} at offset ${baseOffset}, and the newest leader has ${log.leaderEpoch}`,
       );
       next = lastOffset + 1;
       epoch = leaderEpoch;
       const sent = log.batches.get(baseOffset);
       if (!sent) continue;
       const before = newest.get(sent.connection);
-      judge(!before || before.id < sent.id, () =>
-        `${log.name}: batch ${sent.id} at ${baseOffset} comes behind batch ${before?.id}, which connection ${sent.connection} sent later`,
+      judge(
+        !before || before.id < sent.id,
+        () =>
+          `${log.name}: batch ${sent.id} at ${baseOffset} comes behind batch ${before?.id}, which connection ${sent.connection} sent later`,
       );
       newest.set(sent.connection, sent);
     }
@@ -413,13 +483,20 @@ export class Model {
   /** The log is known to have its high watermark at least there. */
   #reached(log: ModelLog, question: Question, highWatermark: number): void {
     const floor = question.floor?.log === log ? question.floor.highFloor : 0;
-    judge(highWatermark >= floor, () => `${log.name}: the high watermark ${highWatermark} has been at ${floor} before`);
+    judge(
+      highWatermark >= floor,
+      () => `${log.name}: the high watermark ${highWatermark} has been at ${floor} before`,
+    );
     log.highFloor = Math.max(log.highFloor, highWatermark);
   }
 
   // ---------------------------------------------------------------------------------------------------- list offsets
 
-  listed(question: Question, position: 'earliest' | 'latest' | number, answer: { error: ErrorName | null; offset: number; timestampMs: number }): void {
+  listed(
+    question: Question,
+    position: 'earliest' | 'latest' | number,
+    answer: { error: ErrorName | null; offset: number; timestampMs: number },
+  ): void {
     if (answer.error !== null) {
       this.#error(question, answer.error);
       return;
@@ -431,13 +508,20 @@ export class Model {
     else this.#foundByTime(log, question, position, answer);
   }
 
-  #foundByTime(log: ModelLog, question: Question, targetMs: number, { offset, timestampMs }: { offset: number; timestampMs: number }): void {
+  #foundByTime(
+    log: ModelLog,
+    question: Question,
+    targetMs: number,
+    { offset, timestampMs }: { offset: number; timestampMs: number },
+  ): void {
     const { settings } = log.topic;
     if (offset >= 0) {
       const found = log.batches.get(offset);
       const expectedMs = found ? timestampAt(found, offset) : timestampMs;
-      judge(timestampMs >= targetMs && timestampMs === expectedMs, () =>
-        `${log.name}: offset ${offset} was found for ${targetMs}, with timestamp ${timestampMs}; its own is ${expectedMs}`,
+      judge(
+        timestampMs >= targetMs && timestampMs === expectedMs,
+        () =>
+          `${log.name}: offset ${offset} was found for ${targetMs}, with timestamp ${timestampMs}; its own is ${expectedMs}`,
       );
     }
     if (settings.retentionBytes >= 0 || settings.retentionMs >= 0) return;
@@ -446,19 +530,29 @@ export class Model {
     for (const [earlier, batch] of log.batches) {
       if (earlier >= end) continue;
       const earlierMs = timestampAt(batch, earlier);
-      judge(earlierMs < targetMs, () => `${log.name}: offset ${offset} was found for ${targetMs}, but ${earlier} has ${earlierMs}`);
+      judge(
+        earlierMs < targetMs,
+        () => `${log.name}: offset ${offset} was found for ${targetMs}, but ${earlier} has ${earlierMs}`,
+      );
     }
   }
 
   /** The log begins there: what lay before must have been retention's to take. */
   #started(log: ModelLog, logStartOffset: number): void {
     const { retentionBytes, retentionMs } = log.topic.settings;
-    judge(logStartOffset === 0 || retentionBytes >= 0 || retentionMs >= 0, () => `${log.name} has no retention, but starts at ${logStartOffset}`);
+    judge(
+      logStartOffset === 0 || retentionBytes >= 0 || retentionMs >= 0,
+      () => `${log.name} has no retention, but starts at ${logStartOffset}`,
+    );
     if (retentionMs < 0) return;
     for (const [offset, batch] of log.batches) {
       if (offset >= logStartOffset) continue;
       const ageMs = this.#wallMaxMs() - timestampAt(batch, offset);
-      judge(ageMs > retentionMs, () => `${log.name}: offset ${offset} is gone at the age of ${ageMs} ms, with retention.ms ${retentionMs}`);
+      judge(
+        ageMs > retentionMs,
+        () =>
+          `${log.name}: offset ${offset} is gone at the age of ${ageMs} ms, with retention.ms ${retentionMs}`,
+      );
     }
   }
 
@@ -473,24 +567,41 @@ export class Model {
   readBack(log: ModelLog, { start, end, payloads }: ReadBack, powerLost: boolean): void {
     const { settings } = log.topic;
     if (powerLost) {
-      judge(end >= log.durableEnd, () => `${log.name} ends at ${end} after a loss of power, but everything below ${log.durableEnd} was on the disk`);
+      judge(
+        end >= log.durableEnd,
+        () =>
+          `${log.name} ends at ${end} after a loss of power, but everything below ${log.durableEnd} was on the disk`,
+      );
       this.#forgetFrom(log, end);
     }
-    judge(end >= log.highFloor, () => `${log.name} ends at ${end}, but its high watermark was at ${log.highFloor}`);
+    judge(
+      end >= log.highFloor,
+      () => `${log.name} ends at ${end}, but its high watermark was at ${log.highFloor}`,
+    );
     log.highFloor = end;
     const batches = payloads.flatMap((payload) => this.#decode(log, payload));
-    judge((batches[0]?.baseOffset ?? end) === start, () => `${log.name} starts at ${start}, but its first batch at ${batches[0]?.baseOffset}`);
-    judge(this.#inOrder(log, batches) === end || batches.length === 0, () => `${log.name} ends at ${end}, but not its last batch`);
+    judge(
+      (batches[0]?.baseOffset ?? end) === start,
+      () => `${log.name} starts at ${start}, but its first batch at ${batches[0]?.baseOffset}`,
+    );
+    judge(
+      this.#inOrder(log, batches) === end || batches.length === 0,
+      () => `${log.name} ends at ${end}, but not its last batch`,
+    );
     this.#started(log, start);
     const bytes = batches.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     if (start > 0) this.retentions++;
-    judge(start === 0 || settings.retentionBytes < 0 || log.wasCut || bytes >= settings.retentionBytes, () =>
-      `${log.name}: retention left ${bytes} bytes, with retention.bytes ${settings.retentionBytes}`,
+    judge(
+      start === 0 || settings.retentionBytes < 0 || log.wasCut || bytes >= settings.retentionBytes,
+      () => `${log.name}: retention left ${bytes} bytes, with retention.bytes ${settings.retentionBytes}`,
     );
     const there = new Set(batches.map(({ baseOffset }) => baseOffset as number));
     for (const batch of new Set(log.batches.values())) {
       const { baseOffset } = batch.place ?? { baseOffset: -1 };
-      judge(baseOffset < start || there.has(baseOffset), () => `${log.name}: batch ${batch.id} (${batch.fate}) at ${baseOffset} is gone`);
+      judge(
+        baseOffset < start || there.has(baseOffset),
+        () => `${log.name}: batch ${batch.id} (${batch.fate}) at ${baseOffset} is gone`,
+      );
     }
   }
 

@@ -1,11 +1,11 @@
 import type { ErrorName } from '../../src/base/errors.js';
-import { BatchBuilder } from '../../src/record/batch-builder.js';
+import type { Random } from '../../src/base/random.js';
 import type { Acks } from '../../src/protocol/native/messages.js';
+import { BatchBuilder } from '../../src/record/batch-builder.js';
 import { Client, type ClientWorld } from './client.js';
 import type { SentBatch } from './model.js';
 import { between, chance, pick } from './streams.js';
 import type { WireClient } from './wire-client.js';
-import type { Random } from '../../src/base/random.js';
 
 interface Habits {
   readonly acks: readonly Acks[];
@@ -55,8 +55,14 @@ export class ProducerClient extends Client {
     const { wire } = this;
     if (!wire || wire === this.#abandoned) return false;
     const batch = Buffer.alloc(between(this.random, 10, 3000));
-    const partitions = [{ topic: pick(this.random, this.world.topicNames), partition: 0, recordsBytes: batch.length }];
-    wire.tellHalf({ type: 'produce', acks: 'all', partitions }, { payload: batch }, this.random.below(1000) / 1000);
+    const partitions = [
+      { topic: pick(this.random, this.world.topicNames), partition: 0, recordsBytes: batch.length },
+    ];
+    wire.tellHalf(
+      { type: 'produce', acks: 'all', partitions },
+      { payload: batch },
+      this.random.below(1000) / 1000,
+    );
     // Nothing may follow: the broker would take it for the rest.
     this.#abandoned = wire;
     // Else the broker has to end the connection.
@@ -78,10 +84,17 @@ export class ProducerClient extends Client {
       batches.push(batch);
     }
     if (batches.length === 0) return;
-    const partitions = batches.map(({ topic, partition, bytes }) => ({ topic, partition, recordsBytes: bytes.length }));
+    const partitions = batches.map(({ topic, partition, bytes }) => ({
+      topic,
+      partition,
+      recordsBytes: bytes.length,
+    }));
     const body = { type: 'produce', acks, partitions } as const;
     const payload = Buffer.concat(batches.map(({ bytes }) => bytes));
-    world.trace.add(() => `${this.name} sends ${batches.map(({ id, topic, partition, timestampsMs }) => `#${id} (${timestampsMs.length}) to ${topic}-${partition}`).join(', ')} acks ${acks} on connection ${this.#connection}`);
+    world.trace.add(
+      () =>
+        `${this.name} sends ${batches.map(({ id, topic, partition, timestampsMs }) => `#${id} (${timestampsMs.length}) to ${topic}-${partition}`).join(', ')} acks ${acks} on connection ${this.#connection}`,
+    );
     if (acks === 'none') {
       wire.tell(body, { payload });
       return;
@@ -89,12 +102,15 @@ export class ProducerClient extends Client {
     const timeoutMs = chance(random, 0.1) ? between(random, 1, 200) : 0;
     wire.request(body, { payload, timeoutMs }, (reply) => {
       if (reply.type === 'lost') {
-        world.trace.add(() => `${this.name} lost the answer for ${batches.map(({ id }) => `#${id}`).join(', ')}`);
+        world.trace.add(
+          () => `${this.name} lost the answer for ${batches.map(({ id }) => `#${id}`).join(', ')}`,
+        );
         return;
       }
       const { error, body: answer } = reply.header;
       if (error) this.#refused(batches, error.error);
-      else if (answer?.type === 'produce') answer.partitions.forEach((result, index) => this.#answered(batches[index], result));
+      else if (answer?.type === 'produce')
+        answer.partitions.forEach((result, index) => this.#answered(batches[index], result));
       else throw new Error(`a produce request is answered with ${answer?.type}`);
     });
   }
@@ -108,7 +124,12 @@ export class ProducerClient extends Client {
 
   #answered(
     batch: SentBatch | undefined,
-    result: { error: { error: ErrorName } | null; baseOffset: number; logAppendTimeMs: number; logStartOffset: number },
+    result: {
+      error: { error: ErrorName } | null;
+      baseOffset: number;
+      logAppendTimeMs: number;
+      logStartOffset: number;
+    },
   ): void {
     if (!batch) throw new Error('an answer names more partitions than the request');
     if (result.error) this.#refused([batch], result.error.error);
@@ -132,7 +153,8 @@ export class ProducerClient extends Client {
     for (let i = 0; i < records; i++) {
       const timestampMs = nowMs - (chance(random, 0.2) ? random.below(500) : 0);
       const value = Buffer.from(`${id}/${i} ${PADDING.slice(0, random.below(paddingBytesMax))}`, 'latin1');
-      if (this.#builder.bytesWith({ timestampMs, key: null, value, headers: [] }) > settings.segmentBytes) break;
+      if (this.#builder.bytesWith({ timestampMs, key: null, value, headers: [] }) > settings.segmentBytes)
+        break;
       this.#builder.add({ timestampMs, key: null, value, headers: [] });
       timestampsMs.push(timestampMs);
     }

@@ -32,6 +32,11 @@ export class Saboteur {
   readonly #options: SaboteurOptions;
   readonly #kinds: readonly Mischief[];
   readonly #pauseMsMax: number;
+  /**
+   * Whether the power fails in this history, or else syncs. After a sync that failed Linux takes the pages for written that it
+   * could not write, so that the next sync succeeds and promises nothing: no log can keep its word after both.
+   */
+  readonly #powerFails: boolean;
   #stopped = false;
 
   constructor(options: SaboteurOptions) {
@@ -39,7 +44,7 @@ export class Saboteur {
     const { random } = options;
     const all: readonly Mischief[] = [
       () => this.#crash('process'),
-      () => this.#crash('power'),
+      () => this.#crash(this.#powerFails ? 'power' : 'process'),
       () => this.#restart(),
       () => this.#killWorker(),
       () => this.#failDisk(),
@@ -52,6 +57,7 @@ export class Saboteur {
       () => this.#jumpClock(),
       () => this.#recreateTopic(),
     ];
+    this.#powerFails = chance(random, 0.6);
     const kinds = all.filter(() => chance(random, KINDS_PART));
     this.#kinds = kinds.length > 0 ? kinds : all;
     this.#pauseMsMax = pick(random, [150, 400, 900]);
@@ -64,6 +70,11 @@ export class Saboteur {
     const { weather, disk, machine } = this.#options;
     weather.clear(disk);
     machine.linkDelayMsMax = NORMAL_LINK_MS_MAX;
+  }
+
+  /** Whether a loss of power may follow even the end of all other faults. */
+  get powerFails(): boolean {
+    return this.#powerFails;
   }
 
   #next(): void {
@@ -83,7 +94,7 @@ export class Saboteur {
   }
 
   #restart(): void {
-    this.#options.machine.restart({ losePower: chance(this.#options.random, 0.3) });
+    this.#options.machine.restart({ losePower: this.#powerFails && chance(this.#options.random, 0.3) });
   }
 
   #killWorker(): void {
@@ -94,7 +105,18 @@ export class Saboteur {
 
   #failDisk(): void {
     const { disk, weather, random } = this.#options;
-    const operation = pick(random, ['write', 'write', 'read', 'readLater', 'sync', 'open', 'truncate', 'rename', 'remove', 'syncDirectory'] as const);
+    const sync = this.#powerFails ? 'write' : 'sync';
+    const operation = pick(random, [
+      'write',
+      sync,
+      'read',
+      'readLater',
+      'open',
+      'truncate',
+      'rename',
+      'remove',
+      'syncDirectory',
+    ] as const);
     weather.failNext(disk, operation, between(random, 1, 3));
   }
 
@@ -112,7 +134,9 @@ export class Saboteur {
 
   #stallReader(): void {
     const { clients, faults, random } = this.#options;
-    pick(random, clients).stall(between(random, 20, chance(random, 0.2) ? 7000 : 800), () => faults.count('stalled reader'));
+    pick(random, clients).stall(between(random, 20, chance(random, 0.2) ? 7000 : 800), () =>
+      faults.count('stalled reader'),
+    );
   }
 
   #dropConnection(): void {

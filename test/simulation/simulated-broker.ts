@@ -1,21 +1,33 @@
 // A broker process of the simulation: the real router, doors, supervisor, partition hosts, logs and metadata store, each on a
 // thread of its own, wired as src/broker/broker.ts, worker-host.ts and supervisor-thread.ts wire them, but over virtual
 // time, a simulated disk and a simulated network, and with small buffers, so that every limit is met.
-import { createRing, RingConsumer, type RingMemory, RingProducer, ringIsAsleep } from '../../src/actor/descriptor-ring.js';
+import {
+  createRing,
+  RingConsumer,
+  type RingMemory,
+  RingProducer,
+  ringIsAsleep,
+} from '../../src/actor/descriptor-ring.js';
 import { LocalDoorbell } from '../../src/actor/doorbell.js';
 import { createViews, ViewReader } from '../../src/actor/view.js';
 import type { Clock } from '../../src/base/clock.js';
 import type { Random } from '../../src/base/random.js';
 import type { SimulatedClock } from '../../src/base/simulated-clock.js';
-import { failed, type RouteImage, type SupervisorCommand, type SupervisorEvent, type SupervisorReply } from '../../src/broker/messages.js';
+import {
+  failed,
+  type RouteImage,
+  type SupervisorCommand,
+  type SupervisorEvent,
+  type SupervisorReply,
+} from '../../src/broker/messages.js';
 import { NativeDoor } from '../../src/broker/native/native-door.js';
 import { ReadBuffer } from '../../src/broker/read-buffer.js';
 import { Router, SUPERVISOR_DEADLINE_MS } from '../../src/broker/router.js';
 import { startSupervisor } from '../../src/broker/start-supervisor.js';
 import type { SupervisorActor } from '../../src/broker/supervisor.js';
 import type { BrokerConfig } from '../../src/config/broker-config.js';
-import type { JobFunctions } from '../../src/io/job-functions.js';
 import type { Disk } from '../../src/io/disk.js';
+import type { JobFunctions } from '../../src/io/job-functions.js';
 import type { Listener } from '../../src/io/network.js';
 import type { SimulatedDisk } from '../../src/io/simulated-disk.js';
 import { SimulatedJobs } from '../../src/io/simulated-jobs.js';
@@ -129,8 +141,12 @@ export class SimulatedBroker {
     });
     this.#main = this.#thread('main');
     this.#supervisorThread = this.#thread('supervisor');
-    this.#supervisorLink = new ControlLink(this.#main, this.#supervisorThread, world.linkDelay, (event) => this.#told(event));
-    this.#supervisorThread.clock.schedule(this.#random.below(THREAD_START_MS_MAX), () => this.#startSupervisor());
+    this.#supervisorLink = new ControlLink(this.#main, this.#supervisorThread, world.linkDelay, (event) =>
+      this.#told(event),
+    );
+    this.#supervisorThread.clock.schedule(this.#random.below(THREAD_START_MS_MAX), () =>
+      this.#startSupervisor(),
+    );
   }
 
   #thread(name: string): Thread {
@@ -168,7 +184,11 @@ export class SimulatedBroker {
     );
   }
 
-  #supervise(supervisor: SupervisorActor, command: SupervisorThreadCommand, reply: (reply: SupervisorReply) => void): void {
+  #supervise(
+    supervisor: SupervisorActor,
+    command: SupervisorThreadCommand,
+    reply: (reply: SupervisorReply) => void,
+  ): void {
     switch (command.type) {
       case 'command':
         supervisor.receive(command.command, reply);
@@ -195,7 +215,11 @@ export class SimulatedBroker {
     const worker = this.#workers.get(index);
     const published = worker ? new ViewReader(worker.views, slot, generation).read() : null;
     if (!published) return null;
-    return { type: 'worker-died', segmentBaseOffset: published.segmentBaseOffset, bytes: published.segmentBytes };
+    return {
+      type: 'worker-died',
+      segmentBaseOffset: published.segmentBaseOffset,
+      bytes: published.segmentBytes,
+    };
   }
 
   // ----------------------------------------------------------------------------------------------------- main thread
@@ -215,9 +239,14 @@ export class SimulatedBroker {
     const { world } = this.#options;
     const { clock, disk, jobs } = this.#main;
     const { config, sabotage } = world;
-    const writeBuffer = new WriteBuffer({ extentBytes: EXTENT_BYTES, extents: EXTENTS, largeBytes: LARGE_BYTES });
+    const writeBuffer = new WriteBuffer({
+      extentBytes: EXTENT_BYTES,
+      extents: EXTENTS,
+      largeBytes: LARGE_BYTES,
+    });
     const readBuffer =
-      sabotage.readBuffer?.(READ_BUFFER_BYTES, READ_CHUNK_BYTES) ?? new ReadBuffer(READ_BUFFER_BYTES, READ_CHUNK_BYTES);
+      sabotage.readBuffer?.(READ_BUFFER_BYTES, READ_CHUNK_BYTES) ??
+      new ReadBuffer(READ_BUFFER_BYTES, READ_CHUNK_BYTES);
     const router = new Router({
       brokerId: config.nodeId,
       clusterId,
@@ -298,8 +327,12 @@ export class SimulatedBroker {
     const random = streams(`worker ${index}, generation ${++this.#generations}`);
     thread.clock.schedule(this.#random.below(THREAD_START_MS_MAX), () => {
       const host = new PartitionHost({
-        submissions: sabotage.submissions?.(submissions, submissionBell) ?? new RingConsumer(submissions, submissionBell),
-        completions: sabotage.completions?.(completions, completionBell) ?? new RingProducer(completions, completionBell),
+        submissions:
+          sabotage.submissions?.(submissions, submissionBell) ??
+          new RingConsumer(submissions, submissionBell),
+        completions:
+          sabotage.completions?.(completions, completionBell) ??
+          new RingProducer(completions, completionBell),
         views,
         memory: Buffer.from(router.options.writeBuffer.memory),
         disk: thread.disk,
@@ -347,7 +380,8 @@ export class SimulatedBroker {
 
   /** A thread died inside a disk call; what kind of death that was. */
   threadDied(thread: Thread): void {
-    for (const worker of this.#workers.values()) if (worker.thread === thread) this.#workerDied(worker, 'died in a disk call');
+    for (const worker of this.#workers.values())
+      if (worker.thread === thread) this.#workerDied(worker, 'died in a disk call');
   }
 
   /** The process is gone. What becomes of the disk is decided elsewhere. */
@@ -392,7 +426,8 @@ export class SimulatedBroker {
     if (!router || !writeBuffer || !readBuffer) return 'the broker has not started';
     if (router.connectionCount > 0) return `${router.connectionCount} connections are left`;
     if (router.appendsInFlight > 0) return `${router.appendsInFlight} appends are in flight`;
-    if (readBuffer.freeBytes !== readBuffer.bytes) return `${readBuffer.bytes - readBuffer.freeBytes} bytes of the read buffer are held`;
+    if (readBuffer.freeBytes !== readBuffer.bytes)
+      return `${readBuffer.bytes - readBuffer.freeBytes} bytes of the read buffer are held`;
     // One extent is kept for staging.
     if (writeBuffer.freeExtents < EXTENTS - 1) return `${EXTENTS - writeBuffer.freeExtents} extents are held`;
     if (writeBuffer.contended || readBuffer.contended) return 'somebody waits for memory';

@@ -57,14 +57,17 @@ export class Survey {
     this.#wire?.request({ type: 'metadata', topics: [], all: true, autoCreate: false }, {}, (reply) => {
       if (reply.type === 'lost' || reply.header.body?.type !== 'metadata') return;
       const ids = new Map(reply.header.body.topics.map(({ name, topicId }) => [name, topicId]));
-      this.#left = world.model.topics.filter((topic) => this.#isThere(topic, ids.get(topic.name))).flatMap(({ logs }) => logs);
+      this.#left = world.model.topics
+        .filter((topic) => this.#isThere(topic, ids.get(topic.name)))
+        .flatMap(({ logs }) => logs);
       this.#next(run);
     });
   }
 
   #isThere(topic: ModelTopic, id: string | undefined): boolean {
     if (id === undefined && topic.reliable) throw new Verdict(`topic ${topic.name} is gone`);
-    if (id !== undefined && topic.id !== null && topic.id !== id) throw new Verdict(`topic ${topic.name} has the id ${id} instead of ${topic.id}`);
+    if (id !== undefined && topic.id !== null && topic.id !== id)
+      throw new Verdict(`topic ${topic.name} has the id ${id} instead of ${topic.id}`);
     if (id !== undefined) topic.id = id;
     return id !== undefined;
   }
@@ -91,11 +94,21 @@ export class Survey {
       const [earliest, latest] = listed;
       const error = earliest?.error ?? latest?.error;
       if (!earliest || !latest || error) this.#retry(run, log, `offsets: ${error?.error}`);
-      else this.#readFrom(run, log, { start: earliest.offset, end: latest.offset, next: earliest.offset, payloads: [] });
+      else
+        this.#readFrom(run, log, {
+          start: earliest.offset,
+          end: latest.offset,
+          next: earliest.offset,
+          payloads: [],
+        });
     });
   }
 
-  #readFrom(run: number, log: ModelLog, reading: { start: number; end: number; next: number; payloads: Buffer[] }): void {
+  #readFrom(
+    run: number,
+    log: ModelLog,
+    reading: { start: number; end: number; next: number; payloads: Buffer[] },
+  ): void {
     const { world, powerLost } = this.#options;
     const { start, end, next, payloads } = reading;
     if (next === end) {
@@ -112,10 +125,17 @@ export class Survey {
       const part = reply.header.body?.type === 'fetch' ? reply.header.body.partitions[0] : undefined;
       const error = reply.header.error ?? part?.error;
       if (!part || error) {
-        if (error?.error === 'CORRUPT_MESSAGE') throw new Verdict(`${log.name} cannot be read at offset ${next}: ${error.error}`);
+        if (error?.error === 'CORRUPT_MESSAGE')
+          throw new Verdict(`${log.name} cannot be read at offset ${next}: ${error.error}`);
         this.#retry(run, log, `offset ${next}: ${error?.error}`);
-      } else if (part.highWatermark !== end || reply.payload.length === 0) this.#retry(run, log, `the end is at ${part.highWatermark}, was at ${end}`);
-      else this.#readFrom(run, log, { ...reading, next: lastOffset(reply.payload) + 1, payloads: [...payloads, reply.payload] });
+      } else if (part.highWatermark !== end || reply.payload.length === 0)
+        this.#retry(run, log, `the end is at ${part.highWatermark}, was at ${end}`);
+      else
+        this.#readFrom(run, log, {
+          ...reading,
+          next: lastOffset(reply.payload) + 1,
+          payloads: [...payloads, reply.payload],
+        });
     });
   }
 
@@ -136,15 +156,25 @@ export class Survey {
         const expected = world.model.firstSince(log, start, targetMs);
         if (found?.offset === expected.offset && found.timestampMs === expected.timestampMs) return;
         const instead = `instead of ${expected.offset} (${expected.timestampMs})`;
-        throw new Verdict(`${log.name}: for ${targetMs} offset ${found?.offset} (${found?.timestampMs}) was found ${instead}`);
+        throw new Verdict(
+          `${log.name}: for ${targetMs} offset ${found?.offset} (${found?.timestampMs}) was found ${instead}`,
+        );
       });
       this.#left.shift();
       this.#next(run);
     });
   }
 
-  #list(log: ModelLog, positions: readonly OffsetPosition[], listed: (results: readonly ListOffsetsResult[]) => void): void {
-    const partitions = positions.map((position) => ({ topic: log.topic.name, partition: log.index, position }));
+  #list(
+    log: ModelLog,
+    positions: readonly OffsetPosition[],
+    listed: (results: readonly ListOffsetsResult[]) => void,
+  ): void {
+    const partitions = positions.map((position) => ({
+      topic: log.topic.name,
+      partition: log.index,
+      position,
+    }));
     this.#wire?.request({ type: 'listOffsets', partitions }, {}, (reply) => {
       if (reply.type === 'lost' || reply.header.body?.type !== 'listOffsets') return;
       listed(reply.header.body.partitions);

@@ -2,8 +2,8 @@
 // files are closed, and what it had asked of the disk may still happen.
 import type { Clock, Timer } from '../../src/base/clock.js';
 import type { Scheduler, SimulatedClock } from '../../src/base/simulated-clock.js';
-import type { Jobs } from '../../src/io/jobs.js';
 import { type Disk, DiskError, type DiskFile } from '../../src/io/disk.js';
+import type { Jobs } from '../../src/io/jobs.js';
 import type { DiskWeather } from './disk-weather.js';
 
 /** Comes out of the disk call that a thread dies in, and of all later ones. */
@@ -25,7 +25,10 @@ export class Thread {
   readonly #disk: ThreadDisk;
   #alive = true;
 
-  constructor(name: string, outside: { clock: SimulatedClock; disk: Disk; jobs: Jobs; weather: DiskWeather }) {
+  constructor(
+    name: string,
+    outside: { clock: SimulatedClock; disk: Disk; jobs: Jobs; weather: DiskWeather },
+  ) {
     this.name = name;
     this.clock = new ThreadClock(outside.clock, () => this.#alive);
     this.#disk = new ThreadDisk(outside.disk, outside.weather, this, outside.clock);

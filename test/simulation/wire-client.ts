@@ -1,10 +1,16 @@
 // The client's end of one connection: native frames out, answers in. Every request is answered or lost with the connection,
 // and that is told once.
+
+import type { SimulatedClient, SimulatedNetwork } from '../../src/io/simulated-network.js';
+import {
+  encodeFrame,
+  RESPONSE_HEADER_BYTES_MAX,
+  readFrameBytes,
+  splitFrame,
+} from '../../src/protocol/native/frame.js';
 import type { RequestBody, ResponseHeader } from '../../src/protocol/native/messages.js';
-import { encodeFrame, readFrameBytes, RESPONSE_HEADER_BYTES_MAX, splitFrame } from '../../src/protocol/native/frame.js';
 import { encodeRequestHeader } from '../../src/protocol/native/request-header.js';
 import { decodeResponseHeader } from '../../src/protocol/native/response-header.js';
-import type { SimulatedClient, SimulatedNetwork } from '../../src/io/simulated-network.js';
 import { ADDRESS } from './simulated-broker.js';
 
 export type Reply =
@@ -35,7 +41,13 @@ export class WireClient {
     this.#connection = network.connect(ADDRESS);
     this.#connection.onBytes = (bytes) => this.#arrived(bytes);
     this.#connection.onClosed = () => this.#gone();
-    const hello = { type: 'hello', versionMin: 1, versionMax: 1, clientSoftware: 'simulation', clientId: name } as const;
+    const hello = {
+      type: 'hello',
+      versionMin: 1,
+      versionMax: 1,
+      clientSoftware: 'simulation',
+      clientId: name,
+    } as const;
     this.request(hello, {}, (reply) => {
       if (reply.type === 'answer' && reply.header.error === null) ready();
     });
@@ -104,11 +116,18 @@ export class WireClient {
 
   #answered(header: ResponseHeader, payload: Buffer): void {
     const reply = this.#waiting.get(header.correlationId);
-    if (!reply) throw new Error(`an answer to request ${header.correlationId}, which nobody asked or which was answered before`);
+    if (!reply)
+      throw new Error(
+        `an answer to request ${header.correlationId}, which nobody asked or which was answered before`,
+      );
     this.#waiting.delete(header.correlationId);
     reply({ type: 'answer', header, payload });
   }
 }
 
-const frame = (correlationId: number, body: RequestBody, { payload, timeoutMs = 0 }: RequestOptions): Uint8Array[] =>
+const frame = (
+  correlationId: number,
+  body: RequestBody,
+  { payload, timeoutMs = 0 }: RequestOptions,
+): Uint8Array[] =>
   encodeFrame(encodeRequestHeader({ correlationId, timeoutMs, body }), payload ? [payload] : []);

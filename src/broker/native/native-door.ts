@@ -13,6 +13,7 @@ import type { Router } from '../router.js';
 import type { RequestContext } from './context.js';
 import { handleFetch } from './fetch.js';
 import { handleHello } from './hello.js';
+import { handleInitProducerId } from './init-producer-id.js';
 import { handleListOffsets } from './list-offsets.js';
 import { handleMetadata } from './metadata.js';
 import { handleProduce, produceWithoutAnswer } from './produce.js';
@@ -134,6 +135,9 @@ export class NativeDoor implements Door {
         return true;
       case 'listOffsets':
         handleListOffsets(context, body);
+        return true;
+      case 'initProducerId':
+        handleInitProducerId(context, body);
         return true;
       default:
         assertNever(body);

@@ -3,6 +3,7 @@
 // that is not changed globally, because a process may use protobufjs for purposes of its own.
 import { assert } from '../../base/assert.js';
 import { ERRORS, errorName, type Failure, OdradekError } from '../../base/errors.js';
+import { PRODUCER_EPOCH_MAX, type ProducerIdentity } from '../../record/producer-identity.js';
 import type { odradek } from './generated/odradek.js';
 
 /** A 64-bit field as it comes out of protobufjs. */
@@ -24,6 +25,22 @@ export function index(value: number | null | undefined, field: string): number {
   const number = value ?? 0;
   if (number > 0x7fffffff || number < 0) throw protocolError(`${field} is out of range: ${value}`);
   return number;
+}
+
+export function encodeProducer({
+  producerId,
+  producerEpoch,
+}: ProducerIdentity): odradek.ProducerIdentity.$Properties {
+  return { producerId: safe(producerId), producerEpoch };
+}
+
+export function decodeProducer(producer: odradek.ProducerIdentity.$Properties): ProducerIdentity {
+  const producerId = int64(producer.producerId, 'producer_id');
+  const producerEpoch = producer.producerEpoch ?? 0;
+  if (producerId < 0) throw protocolError(`producer_id is out of range: ${producerId}`);
+  if (producerEpoch > PRODUCER_EPOCH_MAX)
+    throw protocolError(`producer_epoch is out of range: ${producerEpoch}`);
+  return { producerId, producerEpoch };
 }
 
 /** A 64-bit value on its way out. */

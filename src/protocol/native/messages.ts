@@ -5,6 +5,7 @@
 // Decoded numbers are within the ranges given here; 64-bit fields are safe integers. Nothing decoded shares memory with
 // the bytes that it came from.
 import type { Failure } from '../../base/errors.js';
+import type { ProducerIdentity } from '../../record/producer-identity.js';
 
 /** Lowest and highest version of the protocol spoken by this code. */
 export const PROTOCOL_VERSION = 1;
@@ -109,6 +110,12 @@ export interface ListOffsetsRequest {
   readonly partitions: readonly ListOffsetsPartition[];
 }
 
+export interface InitProducerIdRequest {
+  readonly type: 'initProducerId';
+  /** What the producer has; null: nothing yet. */
+  readonly current: ProducerIdentity | null;
+}
+
 export interface CancelRequest {
   readonly type: 'cancel';
   readonly correlationId: Uint32;
@@ -124,6 +131,7 @@ export type RequestBody =
   | ProduceRequest
   | FetchRequest
   | ListOffsetsRequest
+  | InitProducerIdRequest
   | CancelRequest;
 
 export interface RequestHeader {
@@ -259,6 +267,11 @@ export interface ListOffsetsResponse {
   readonly partitions: readonly ListOffsetsResult[];
 }
 
+export interface InitProducerIdResponse {
+  readonly type: 'initProducerId';
+  readonly producer: ProducerIdentity;
+}
+
 export type ResponseBody =
   | HelloResponse
   | PingResponse
@@ -268,7 +281,8 @@ export type ResponseBody =
   | DeleteTopicResponse
   | ProduceResponse
   | FetchResponse
-  | ListOffsetsResponse;
+  | ListOffsetsResponse
+  | InitProducerIdResponse;
 
 export interface ResponseHeader {
   readonly correlationId: Uint32;

@@ -1,6 +1,14 @@
 // RequestHeader: bytes <-> plain objects.
 import { assertNever } from '../../base/assert.js';
-import { decodeForeign, index, int64, protocolError, safe } from './fields.js';
+import {
+  decodeForeign,
+  decodeProducer,
+  encodeProducer,
+  index,
+  int64,
+  protocolError,
+  safe,
+} from './fields.js';
 import { odradek } from './generated/odradek.js';
 import type { Acks, ListOffsetsPartition, OffsetPosition, RequestBody, RequestHeader } from './messages.js';
 
@@ -42,6 +50,9 @@ function setBody(message: odradek.RequestHeader.$Properties, body: RequestBody):
       break;
     case 'listOffsets':
       message.listOffsets = { partitions: body.partitions.map(encodePosition) };
+      break;
+    case 'initProducerId':
+      message.initProducerId = { current: body.current && encodeProducer(body.current) };
       break;
     case 'cancel':
       message.cancel = body;
@@ -140,6 +151,10 @@ function getBody(message: odradek.RequestHeader.$Properties): RequestBody | null
       type: 'listOffsets',
       partitions: (message.listOffsets.partitions ?? []).map(decodeListPartition),
     };
+  }
+  if (message.initProducerId) {
+    const { current } = message.initProducerId;
+    return { type: 'initProducerId', current: current ? decodeProducer(current) : null };
   }
   if (message.cancel) return { type: 'cancel', correlationId: message.cancel.correlationId ?? 0 };
   return null;

@@ -1,6 +1,16 @@
 // ResponseHeader: bytes <-> plain objects.
 import { assertNever } from '../../base/assert.js';
-import { decodeFailure, decodeForeign, encodeFailure, index, int64, protocolError, safe } from './fields.js';
+import {
+  decodeFailure,
+  decodeForeign,
+  decodeProducer,
+  encodeFailure,
+  encodeProducer,
+  index,
+  int64,
+  protocolError,
+  safe,
+} from './fields.js';
 import { odradek } from './generated/odradek.js';
 import type {
   ConfigEntry,
@@ -55,6 +65,9 @@ function setBody(message: odradek.ResponseHeader.$Properties, body: ResponseBody
       break;
     case 'listOffsets':
       message.listOffsets = { partitions: body.partitions.map(encodeListResult) };
+      break;
+    case 'initProducerId':
+      message.initProducerId = { producer: encodeProducer(body.producer) };
       break;
     default:
       assertNever(body);
@@ -169,6 +182,11 @@ function getBody(message: odradek.ResponseHeader.$Properties): ResponseBody | nu
   if (message.deleteTopic) return { type: 'deleteTopic' };
   if (message.listOffsets) {
     return { type: 'listOffsets', partitions: (message.listOffsets.partitions ?? []).map(decodeListResult) };
+  }
+  if (message.initProducerId) {
+    const { producer } = message.initProducerId;
+    if (!producer) throw protocolError('An InitProducerId response names no producer.');
+    return { type: 'initProducerId', producer: decodeProducer(producer) };
   }
   return null;
 }

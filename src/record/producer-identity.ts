@@ -1,0 +1,13 @@
+/** Whose batches these are: those of one id and epoch are numbered without gaps in each partition. Source: KIP-98. */
+export interface ProducerIdentity {
+  readonly producerId: number;
+  /** [0, {@link PRODUCER_EPOCH_MAX}]; a partition refuses batches of an older epoch than the newest it has. */
+  readonly producerEpoch: number;
+}
+
+export const PRODUCER_EPOCH_MAX = 32_767;
+
+/** The sequence number that follows `count` records that begin with `sequence`: after 2^31 - 1 comes 0. */
+export function sequenceAfter(sequence: number, count: number): number {
+  return (sequence + count) % 2 ** 31;
+}

@@ -1,0 +1,429 @@
+import { describe, expect, it } from 'vitest';
+import {
+  createRing,
+  RingConsumer,
+  type RingMemory,
+  RingProducer,
+  readWide,
+  ringIsAsleep,
+} from '../../src/actor/descriptor-ring.js';
+import { LocalDoorbell } from '../../src/actor/doorbell.js';
+import { createViews, type Published, ViewReader } from '../../src/actor/view.js';
+import { ERRORS } from '../../src/base/errors.js';
+import { toLeaderEpoch, toOffset, toPartitionIndex, toTopicId } from '../../src/base/ids.js';
+import { resolveTopicConfig } from '../../src/config/topic-config.js';
+import type { LogRecovery } from '../../src/log/open-log.js';
+import {
+  COMPLETION,
+  COMPLETION_KIND,
+  type PartitionCommand,
+  type PartitionEvent,
+  type PartitionReply,
+  SUBMISSION,
+} from '../../src/partition/messages.js';
+import { PartitionHost } from '../../src/partition/partition-host.js';
+import { readBaseOffset, readLeaderEpoch } from '../../src/record/batch-header.js';
+import { chance, pick, withSeeds } from '../actor/seeds.js';
+import { batch, LogMachine } from '../log/log-fixture.js';
+
+const MEMORY_BYTES = 1024 * 1024;
+const ID = toTopicId('o_EPBDsTQkm1Ua--nqUtaQ');
+
+interface Completed {
+  readonly token: number;
+  readonly error: number;
+  readonly baseOffset: number;
+  readonly logStartOffset: number;
+}
+
+/** A worker's host on a simulated machine; the test is router and supervisor. */
+class Scene {
+  readonly machine: LogMachine;
+  readonly memory = Buffer.from(new SharedArrayBuffer(MEMORY_BYTES));
+  readonly views = createViews(8);
+  readonly events: PartitionEvent[] = [];
+  readonly completed: Completed[] = [];
+  readonly advanced: number[] = [];
+  readonly host: PartitionHost;
+  readonly #submissions: RingProducer;
+  readonly #completions: RingConsumer;
+  #at = 0;
+  #token = 0;
+
+  constructor({ seed = 1, submissions = 64, completions = 64 } = {}) {
+    this.machine = new LogMachine(seed);
+    const rings = { submissions: createRing(submissions), completions: createRing(completions) };
+    const bell = (ring: RingMemory) =>
+      new LocalDoorbell(
+        (run) => this.machine.clock.schedule(0, run),
+        () => ringIsAsleep(ring),
+      );
+    const [toHost, toRouter] = [bell(rings.submissions), bell(rings.completions)];
+    this.#submissions = new RingProducer(rings.submissions, toHost);
+    this.#completions = new RingConsumer(rings.completions, toRouter);
+    const { disk, jobs, clock, random, logger } = this.machine;
+    this.host = new PartitionHost({
+      submissions: new RingConsumer(rings.submissions, toHost),
+      completions: new RingProducer(rings.completions, toRouter),
+      views: this.views,
+      memory: this.memory,
+      ...{ disk, jobs, clock, random, logger },
+      retentionCheckIntervalMs: 60_000,
+      tell: (event) => this.events.push(event),
+      later: (run) => clock.schedule(0, run),
+    });
+  }
+
+  tell(command: PartitionCommand): () => PartitionReply | null {
+    const replies: PartitionReply[] = [];
+    this.host.receive(command, (reply) => replies.push(reply));
+    return () => {
+      if (replies.length > 1) throw new Error('a command is answered once');
+      return replies[0] ?? null;
+    };
+  }
+
+  ask(command: PartitionCommand): PartitionReply {
+    const reply = this.tell(command);
+    this.machine.clock.runUntil(() => reply() !== null, 10_000);
+    const result = reply();
+    if (!result) throw new Error(`${command.type} is not answered`);
+    return result;
+  }
+
+  open(
+    slot: number,
+    settings: Readonly<Record<string, string>> = {},
+    epoch = 0,
+    recovery: LogRecovery = { type: 'clean' },
+  ) {
+    return {
+      type: 'open',
+      topic: 'orders',
+      topicId: ID,
+      partition: toPartitionIndex(slot),
+      directory: `/data/orders-${slot}`,
+      slot,
+      generation: epoch + 1,
+      leaderEpoch: toLeaderEpoch(epoch),
+      config: resolveTopicConfig({ topicDefaults: {} }, Object.entries(settings)).config,
+      recovery,
+      logStartOffset: toOffset(0),
+    } as const;
+  }
+
+  /** Room for submissions. */
+  get room(): number {
+    return this.#submissions.free;
+  }
+
+  /** Submits a batch of records, or other bytes; visible after {@link publish}. Returns the token. */
+  submit(slot: number, bytes: Buffer = batch({ baseOffset: 0 }).bytes): number {
+    if (this.#at + bytes.length > MEMORY_BYTES) this.#at = 0;
+    bytes.copy(this.memory, this.#at);
+    const at = this.#submissions.claim();
+    expect(at).toBeGreaterThanOrEqual(0);
+    const { words } = this.#submissions;
+    const token = ++this.#token;
+    words[at + SUBMISSION.token] = token;
+    words[at + SUBMISSION.slot] = slot;
+    words[at + SUBMISSION.start] = this.#at;
+    words[at + SUBMISSION.bytes] = bytes.length;
+    this.#at += bytes.length;
+    return token;
+  }
+
+  publish(): void {
+    this.#submissions.publish();
+  }
+
+  /** Takes what was completed. */
+  collect(): void {
+    const { words } = this.#completions;
+    const count = this.#completions.available;
+    for (let i = 0; i < count; i++) {
+      const at = this.#completions.peek(i);
+      const token = words[at + COMPLETION.token] ?? -1;
+      if (words[at + COMPLETION.kind] === COMPLETION_KIND.advanced) this.advanced.push(token);
+      else {
+        this.completed.push({
+          token,
+          error: words[at + COMPLETION.error] ?? 0,
+          baseOffset: readWide(words, at + COMPLETION.baseOffset),
+          logStartOffset: readWide(words, at + COMPLETION.logStartOffset),
+        });
+      }
+    }
+    this.#completions.release(count);
+  }
+
+  /** Lets the host work, and takes all that it completes. */
+  settle(ms = 100): void {
+    const endMs = this.machine.clock.monotonicMs() + ms;
+    this.collect();
+    while ((this.machine.clock.nextMs ?? endMs) < endMs) {
+      this.machine.clock.runNext();
+      this.collect();
+    }
+  }
+
+  published(slot: number, generation = 1): Published | null {
+    return new ViewReader(this.views, slot, generation).read();
+  }
+
+  segment(slot: number): Buffer {
+    return this.machine.disk.contents(`/data/orders-${slot}/00000000000000000000.log`);
+  }
+}
+
+describe('PartitionHost', () => {
+  it('opens a log and publishes its view', () => {
+    const scene = new Scene();
+    expect(scene.published(3)).toBeNull();
+    expect(scene.ask(scene.open(3))).toMatchObject({
+      type: 'opened',
+      checkpoint: { topic: 'orders', partition: 3 },
+    });
+    expect(scene.published(3)).toMatchObject({ highWatermark: 0, logEndOffset: 0, leaderEpoch: 0 });
+  });
+
+  it('appends batches in the order of the ring, stamped, and completes them after they can be read', () => {
+    const scene = new Scene();
+    scene.ask(scene.open(0, {}, 5));
+    const tokens = [1, 3, 2].map((count) => scene.submit(0, batch({ baseOffset: 77, count }).bytes));
+    scene.publish();
+    scene.settle();
+    expect(scene.completed).toEqual([
+      { token: tokens[0], error: 0, baseOffset: 0, logStartOffset: 0 },
+      { token: tokens[1], error: 0, baseOffset: 1, logStartOffset: 0 },
+      { token: tokens[2], error: 0, baseOffset: 4, logStartOffset: 0 },
+    ]);
+    expect(scene.published(0, 6)).toMatchObject({ highWatermark: 6, logEndOffset: 6, leaderEpoch: 5 });
+    const written = scene.segment(0);
+    expect([readBaseOffset(written, 0), readLeaderEpoch(written, 0)]).toEqual([0, 5]);
+    expect(scene.published(0, 6)?.segmentBytes).toBe(written.length);
+  });
+
+  it('refuses what is no batch, what is too large, and what goes to a slot that is not open', () => {
+    const scene = new Scene();
+    scene.ask(scene.open(0, { 'max.message.bytes': '500' }));
+    const good = batch({ baseOffset: 0 }).bytes;
+    const damaged = Buffer.from(good);
+    damaged[good.length - 1] = (damaged[good.length - 1] ?? 0) ^ 1;
+    const tokens = [
+      scene.submit(0, damaged),
+      scene.submit(0, batch({ baseOffset: 0, valueBytes: 600 }).bytes),
+      scene.submit(0, good.subarray(0, 30)),
+      scene.submit(5, good),
+      scene.submit(0, good),
+    ];
+    scene.publish();
+    scene.settle();
+    const errors = new Map(scene.completed.map(({ token, error }) => [token, error]));
+    expect(errors.get(tokens[0] ?? 0)).toBe(ERRORS.CORRUPT_MESSAGE.code);
+    expect(errors.get(tokens[1] ?? 0)).toBe(ERRORS.MESSAGE_TOO_LARGE.code);
+    expect(errors.get(tokens[2] ?? 0)).not.toBe(0);
+    expect(errors.get(tokens[3] ?? 0)).toBe(ERRORS.NOT_LEADER_OR_FOLLOWER.code);
+    expect(errors.get(tokens[4] ?? 0)).toBe(0);
+    expect(scene.published(0)?.logEndOffset).toBe(1);
+  });
+
+  it('tells a reader that waits, once for each wish', () => {
+    const scene = new Scene();
+    scene.ask(scene.open(2));
+    const reader = new ViewReader(scene.views, 2, 1);
+    reader.want();
+    for (let i = 0; i < 3; i++) {
+      scene.submit(2);
+      scene.publish();
+      scene.settle();
+    }
+    expect(scene.advanced).toEqual([2]);
+  });
+
+  it('acknowledges with flush.acks only what survives a loss of power, and shows nothing before', () => {
+    withSeeds(20, (random) => {
+      const scene = new Scene({ seed: random.uint32() });
+      scene.ask(scene.open(0, { 'flush.acks': 'true' }));
+      for (let i = 0; i < 20; i++) {
+        for (let count = random.below(4); count > 0; count--) scene.submit(0);
+        scene.publish();
+        scene.settle(random.below(8));
+        const view = scene.published(0);
+        for (const { baseOffset } of scene.completed)
+          expect(baseOffset).toBeLessThan(view?.highWatermark ?? 0);
+      }
+      const shown = scene.published(0)?.highWatermark ?? -1;
+      scene.machine.losePower();
+      const log = scene.machine.open({
+        directory: '/data/orders-0',
+        recovery: { type: 'from', recoveryPoint: toOffset(0) },
+      });
+      expect(log.logEndOffset).toBeGreaterThanOrEqual(shown);
+      expect(log.logEndOffset).toBeGreaterThanOrEqual(scene.completed.length);
+    });
+  });
+
+  it('shows no view any more once it is closed, whatever flush is under way', () => {
+    for (let steps = 0; steps < 25; steps++) {
+      const scene = new Scene();
+      scene.ask(scene.open(0, { 'flush.acks': 'true' }));
+      scene.submit(0);
+      scene.publish();
+      for (let i = 0; i < steps; i++) scene.machine.clock.runNext();
+      const reply = scene.tell({ type: 'close', slot: 0 });
+      expect(scene.published(0)).toBeNull();
+      while (!reply() && scene.machine.clock.runNext()) expect(scene.published(0)).toBeNull();
+      scene.settle();
+      expect(reply()).toEqual({ type: 'done' });
+      expect(scene.completed.length).toBe(1);
+    }
+  });
+
+  it('wakes readers when it closes or deletes, and lets the slot be used again', () => {
+    const scene = new Scene();
+    for (const type of ['close', 'delete'] as const) {
+      scene.advanced.length = 0;
+      const epoch = type === 'close' ? 0 : 1;
+      scene.ask(scene.open(1, {}, epoch));
+      new ViewReader(scene.views, 1, epoch + 1).want();
+      expect(scene.ask({ type, slot: 1 })).toEqual({ type: 'done' });
+      scene.settle();
+      expect(scene.advanced).toEqual([1]);
+      expect(scene.published(1, epoch + 1)).toBeNull();
+      scene.submit(1);
+      scene.publish();
+      scene.settle();
+      expect(scene.completed.at(-1)?.error).toBe(ERRORS.NOT_LEADER_OR_FOLLOWER.code);
+    }
+    expect(scene.machine.disk.list('/data')).not.toContain('orders-1');
+  });
+
+  it('lets commands for a slot wait while its log is being opened', () => {
+    const scene = new Scene();
+    const opened = scene.tell(scene.open(0));
+    const described = scene.tell({ type: 'describe', slot: 0 });
+    const deleted = scene.tell({ type: 'delete', slot: 0 });
+    expect([opened(), described(), deleted()]).toEqual([null, null, null]);
+    scene.settle(1000);
+    expect([opened()?.type, described()?.type, deleted()?.type]).toEqual(['opened', 'described', 'done']);
+    expect(scene.ask({ type: 'describe', slot: 0 })).toMatchObject({
+      type: 'failed',
+      error: 'NOT_LEADER_OR_FOLLOWER',
+    });
+  });
+
+  it('says why a log cannot be opened', () => {
+    const scene = new Scene();
+    scene.machine.disk.failNext({ operation: 'makeDirectory', path: /orders-0/, code: 'EACCES' });
+    expect(scene.ask(scene.open(0))).toMatchObject({
+      type: 'failed',
+      error: 'KAFKA_STORAGE_ERROR',
+      detail: expect.stringContaining('/data/orders-0'),
+    });
+    expect(scene.ask(scene.open(0)).type).toBe('opened');
+  });
+
+  it('refuses batches that cannot be written, and goes on when there is room again', () => {
+    const scene = new Scene();
+    scene.ask(scene.open(0));
+    scene.machine.disk.failNext({ operation: 'write', path: /\.log$/, code: 'ENOSPC' });
+    const lost = scene.submit(0);
+    scene.publish();
+    scene.settle();
+    const kept = scene.submit(0);
+    scene.publish();
+    scene.settle();
+    expect(scene.completed).toMatchObject([
+      { token: lost, error: ERRORS.KAFKA_STORAGE_ERROR.code },
+      { token: kept, error: 0, baseOffset: 0 },
+    ]);
+  });
+
+  it('drains: closes every log, those that are being opened too, and takes nothing more', () => {
+    const scene = new Scene();
+    scene.ask(scene.open(0));
+    scene.submit(0);
+    scene.publish();
+    scene.settle();
+    const late = scene.tell(scene.open(1));
+    const drained = scene.tell({ type: 'drain' });
+    const after = scene.tell(scene.open(2));
+    scene.settle(1000);
+    expect(late()?.type).toBe('opened');
+    expect(after()).toMatchObject({ type: 'failed', error: 'NOT_LEADER_OR_FOLLOWER' });
+    expect(drained()).toMatchObject({
+      type: 'drained',
+      clean: true,
+      checkpoints: [{ recoveryPoint: 1 }, { recoveryPoint: 0 }],
+    });
+    const token = scene.submit(0);
+    scene.publish();
+    scene.settle();
+    expect(scene.completed.at(-1)).toMatchObject({ token, error: ERRORS.NOT_LEADER_OR_FOLLOWER.code });
+  });
+
+  it('reports what has become safe on the disk', () => {
+    const scene = new Scene();
+    scene.ask(scene.open(0, { 'flush.ms': '10' }));
+    scene.submit(0);
+    scene.publish();
+    scene.settle(3000);
+    expect(scene.events).toEqual([
+      {
+        type: 'checkpoint',
+        checkpoint: { topic: 'orders', partition: 0, recoveryPoint: 1, logStartOffset: 0 },
+      },
+    ]);
+  });
+
+  it('has given its ring slots back before the router hears of the last completion', () => {
+    const scene = new Scene({ submissions: 4, completions: 8 });
+    // Nothing is open: every batch is refused at once, before anything is written.
+    const tokens = [0, 1, 2, 3].map(() => scene.submit(7));
+    scene.publish();
+    while (scene.completed.length < tokens.length) {
+      expect(scene.machine.clock.runNext()).toBe(true);
+      scene.collect();
+      if (scene.completed.length > 0) expect(scene.room).toBe(4);
+    }
+  });
+
+  it('completes everything once and in order, through full rings, from many partitions', () => {
+    withSeeds(25, (random) => {
+      const scene = new Scene({
+        seed: random.uint32(),
+        submissions: 8,
+        completions: pick(random, [2, 4, 8]),
+      });
+      const slots = [0, 1, 2, 3];
+      for (const slot of slots)
+        scene.ask(scene.open(slot, chance(random, 1, 3) ? { 'flush.acks': 'true' } : {}));
+      const submitted = new Map<number, { slot: number; count: number }>();
+      for (let step = 0; step < 300; step++) {
+        const action = random.below(4);
+        if (action === 0 && scene.room > 0) {
+          const slot = pick(random, slots);
+          const count = 1 + random.below(3);
+          submitted.set(scene.submit(slot, batch({ baseOffset: 0, count }).bytes), { slot, count });
+        } else if (action === 1) scene.publish();
+        else if (action === 2) scene.machine.clock.advance(random.below(3));
+        else if (chance(random, 1, 2)) scene.collect();
+        if (chance(random, 1, 30)) new ViewReader(scene.views, pick(random, slots), 1).want();
+      }
+      scene.publish();
+      scene.settle(1000);
+      expect(scene.completed.length).toBe(submitted.size);
+      const ends = new Map(slots.map((slot) => [slot, 0]));
+      for (const { token, error, baseOffset } of scene.completed) {
+        const { slot, count } = submitted.get(token) ?? { slot: -1, count: 0 };
+        submitted.delete(token);
+        expect(error).toBe(0);
+        expect(baseOffset).toBe(ends.get(slot));
+        ends.set(slot, baseOffset + count);
+      }
+      for (const slot of slots)
+        expect(scene.published(slot)).toMatchObject({ highWatermark: ends.get(slot) });
+    });
+  });
+});
