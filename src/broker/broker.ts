@@ -15,13 +15,9 @@ import { NodeJobs } from '../io/node-jobs.js';
 import { NodeNetwork } from '../io/node-network.js';
 import { WriteBuffer } from '../partition/write-buffer.js';
 import type { Connection, Door } from './connection.js';
-import { HealthServer } from './http/health.js';
-import { FetchSessions } from './kafka/fetch-sessions.js';
-import { KafkaDoor } from './kafka/kafka-door.js';
-import { failed, type SupervisorEvent, type SupervisorReply } from './messages.js';
-import { NativeDoor } from './native/native-door.js';
-import { ReadBuffer } from './read-buffer.js';
-import { Router, SUPERVISOR_DEADLINE_MS } from './router.js';
+import type { HealthServer } from './http/health.js';
+import { failed, SUPERVISOR_DEADLINE_MS, type SupervisorEvent, type SupervisorReply } from './messages.js';
+import type { Router } from './router.js';
 import type { MainThreadCommand, SupervisorThreadCommand, SupervisorThreadReply } from './worker-data.js';
 import { WorkerHost } from './worker-host.js';
 
@@ -36,6 +32,9 @@ export interface BrokerAddresses {
 const DRAIN_MS = 5000;
 const START_DEADLINE_MS = 10 * 60_000;
 const EXTENT_BYTES = 2 * 1024 * 1024;
+
+/** The code of {@link front.ts}, loaded when it is wanted. */
+type Front = typeof import('./front.js');
 
 /** A running broker. */
 export class Broker {
@@ -59,8 +58,7 @@ export class Broker {
     if (options.dataDirectories.length > 1) {
       logger.warn('only the first data directory is used', { used: dataDirectory });
     }
-    const disk = new NodeDisk();
-    disk.makeDirectory(dataDirectory);
+    new NodeDisk().makeDirectory(dataDirectory);
     const lock = await acquireDirectoryLock(dataDirectory);
     const host = new WorkerHost(logger);
     try {
@@ -93,7 +91,10 @@ export class Broker {
     const supervisor = new SupervisorLink(port, (event) =>
       broker ? broker.#receive(event) : early.push(event),
     );
-    const started = await supervisor.call({ type: 'start' }, START_DEADLINE_MS);
+    const [front, started] = await Promise.all([
+      import('./front.js'),
+      supervisor.call({ type: 'start' }, START_DEADLINE_MS),
+    ]);
     if (started?.type !== 'started') {
       const reason =
         started?.type === 'not-started' ? started.reason : `The supervisor does not start. ${lastWords}`;
@@ -107,14 +108,14 @@ export class Broker {
       largeBytes: config.socketRequestMaxBytes,
     });
     const jobs = new NodeJobs();
-    const router = new Router({
+    const router = new front.Router({
       brokerId: config.nodeId,
       clusterId: started.clusterId,
       config,
       advertise: options.advertise,
       writeBuffer,
       // The largest record batch must fit.
-      readBuffer: new ReadBuffer(Math.max(config.readBufferBytes, config.socketRequestMaxBytes)),
+      readBuffer: new front.ReadBuffer(Math.max(config.readBufferBytes, config.socketRequestMaxBytes)),
       supervisor,
       clock: systemClock,
       disk: new NodeDisk(),
@@ -125,7 +126,7 @@ export class Broker {
     broker = new Broker(router, host, supervisor, lock, jobs, logger);
     for (const event of early) broker.#receive(event);
     try {
-      await broker.#openDoors(options);
+      await broker.#openDoors(options, front);
     } catch (error) {
       await broker.#closeDoors();
       throw error;
@@ -210,7 +211,8 @@ export class Broker {
     await this.#lock.release();
   }
 
-  async #openDoors(options: BrokerOptions): Promise<void> {
+  async #openDoors(options: BrokerOptions, front: Front): Promise<void> {
+    const { FetchSessions, HealthServer, KafkaDoor, NativeDoor } = front;
     const { nativeListen, kafkaListen, httpListen, config } = options;
     const network = new NodeNetwork({ connectionsMax: config.maxConnections });
     if (nativeListen !== null) {

@@ -81,6 +81,9 @@ export type SupervisorEvent =
   /** The broker cannot go on. */
   | { readonly type: 'fatal'; readonly reason: string };
 
+/** How long the supervisor may take; creating a topic with thousands of partitions takes seconds. */
+export const SUPERVISOR_DEADLINE_MS = 30_000;
+
 /** An ask with a deadline. `reply` is called once, in a later turn. */
 export interface Supervisor {
   ask(command: SupervisorCommand, deadlineMs: number, reply: (reply: SupervisorReply) => void): void;

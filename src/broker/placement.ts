@@ -1,6 +1,9 @@
 import { assert } from '../base/assert.js';
 import type { PartitionCommand, PartitionReply } from '../partition/messages.js';
 
+/** Views and slots are set aside for so many partitions of a worker. */
+export const SLOTS_PER_WORKER = 16_384;
+
 /** A running partition worker as the supervisor reaches it. `reply` is called once, in a later turn. */
 export interface PartitionWorker {
   ask(command: PartitionCommand, deadlineMs: number, reply: (reply: PartitionReply) => void): void;

@@ -22,13 +22,14 @@ import { Connection, type Door } from './connection.js';
 import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
 import type { ReceiveSizes } from './frame-receiver.js';
 import { type ListedOffset, ListOffsets, type ListOffsetsTarget } from './list-offsets.js';
-import type {
-  RouteImage,
-  Supervisor,
-  SupervisorCommand,
-  SupervisorEvent,
-  SupervisorReply,
-  TopicImage,
+import {
+  type RouteImage,
+  SUPERVISOR_DEADLINE_MS,
+  type Supervisor,
+  type SupervisorCommand,
+  type SupervisorEvent,
+  type SupervisorReply,
+  type TopicImage,
 } from './messages.js';
 import { type ProducerIdentityDone, ProducerIds } from './producer-ids.js';
 import type { ReadBuffer } from './read-buffer.js';
@@ -63,8 +64,6 @@ export interface WorkerEnds {
   readonly views: Int32Array;
 }
 
-/** How long the supervisor may take; creating a topic with thousands of partitions takes seconds. */
-export const SUPERVISOR_DEADLINE_MS = 30_000;
 /** How long a partition that could not be opened is answered with its error before another attempt. */
 const OPEN_RETRY_MS = 1000;
 /** How often connections are checked for being overdue. */

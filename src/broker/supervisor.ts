@@ -30,8 +30,8 @@ import type { MetadataChange, MetadataCommit, MetadataStore } from '../metadata/
 import {
   deletingKey,
   encodeRecord,
-  partitionKey,
   PRODUCER_IDS_KEY,
+  partitionKey,
   TOPIC_PREFIX,
   type TopicRecord,
   topicKey,
@@ -48,7 +48,7 @@ import {
   type SupervisorReply,
   type TopicImage,
 } from './messages.js';
-import { type PartitionWorker, Placement, type WorkerSlots } from './placement.js';
+import { type PartitionWorker, Placement, SLOTS_PER_WORKER, type WorkerSlots } from './placement.js';
 
 export interface SupervisorOptions {
   readonly brokerId: BrokerId;
@@ -85,8 +85,6 @@ interface Topic {
   readonly partitions: Partition[];
 }
 
-/** Views and slots are set aside for so many partitions of a worker. */
-export const SLOTS_PER_WORKER = 16_384;
 /** Topics up to this size are opened as soon as they are created, so that the first record does not wait for it. */
 const OPENED_AT_CREATION_MAX = 64;
 const WORKER_DEADLINE_MS = 30_000;

@@ -7,8 +7,8 @@ import { createViews } from '../actor/view.js';
 import type { Logger } from '../base/log.js';
 import { type WorkerName, workerEntry } from '../base/worker-entry.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import { SLOTS_PER_WORKER } from './placement.js';
 import type { WorkerEnds } from './router.js';
-import { SLOTS_PER_WORKER } from './supervisor.js';
 import type { LogLine, PartitionWorkerData, SupervisorData } from './worker-data.js';
 
 /** Batches on their way to and from one worker. */

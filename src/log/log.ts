@@ -80,6 +80,12 @@ export interface CorruptBatch {
   readonly reason: string;
 }
 
+/**
+ * A flush also writes a snapshot of the producers when so much was appended since the last one: it is what a start after a
+ * crash has to read for them at the most.
+ */
+const SNAPSHOT_AFTER_BYTES = 32 * 1024 * 1024;
+
 const ignore = (): void => {};
 
 export class Log {
@@ -92,6 +98,7 @@ export class Log {
   readonly #maintenance: Maintenance;
   readonly #snapshots: ProducerSnapshotFiles;
   #producers: ProducerStates;
+  #bytesSinceSnapshot = 0;
   #config: LogConfig;
   #segments: Segment[];
   #active: Segment;
@@ -241,6 +248,7 @@ export class Log {
     if (this.#active.mustRollFor(first, this.#config, this.#rollJitterMs, this.#clock.wallMs())) this.#roll();
     const active = this.#active;
     const end = active.runEnd(batches, start, this.#config, this.#rollJitterMs);
+    const bytesBefore = active.bytes;
     let nextOffset = this.#logEndOffset;
     for (let i = start; i < end; i++) {
       const { baseOffset, lastOffset } = present(batches[i], 'a batch');
@@ -255,6 +263,7 @@ export class Log {
       throw error;
     }
     this.#logEndOffset = nextOffset;
+    this.#bytesSinceSnapshot += active.bytes - bytesBefore;
     for (let i = start; i < end; i++) this.#note(present(batches[i], 'a batch'));
     return end;
   }
@@ -296,7 +305,7 @@ export class Log {
     }
     this.#segments.push(segment);
     this.#active = segment;
-    this.#snapshots.take(this.#logEndOffset, this.#producers);
+    this.#takeSnapshot();
     this.#drawJitter();
     this.#flushSoon(ignore);
   }
@@ -311,6 +320,11 @@ export class Log {
     if (!(error instanceof DiskError)) throw error;
     this.#logger.warn('an index could not be written and has a gap', this.#fields({ reason: error.message }));
   };
+
+  #takeSnapshot(): void {
+    this.#snapshots.take(this.#logEndOffset, this.#producers);
+    this.#bytesSinceSnapshot = 0;
+  }
 
   // Leader epochs
 
@@ -389,6 +403,7 @@ export class Log {
     this.#flushing = true;
     this.#operations.begin();
     const target = this.#logEndOffset;
+    if (this.#bytesSinceSnapshot >= SNAPSHOT_AFTER_BYTES) this.#takeSnapshot();
     const dirty = this.#segments.filter((segment) => segment.dirty);
     const steps = this.#offline ? [] : this.#flushSteps(dirty);
     if (steps.length === 0) steps.push((next) => this.#clock.after(0, () => next(this.#offline)));
@@ -613,7 +628,7 @@ export class Log {
   close(done: StepDone): void {
     this.#assertWritable();
     if (!this.#offline) {
-      this.#snapshots.take(this.#logEndOffset, this.#producers);
+      this.#takeSnapshot();
       try {
         this.#active.finishIndexes();
       } catch (error) {

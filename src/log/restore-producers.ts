@@ -2,7 +2,7 @@
 // it. A snapshot holds the newest batch of each producer only; the other four come from the headers before it, as far as
 // they lie within the last TAIL_BYTES of the log. After a clean stop without producers nothing is read but the snapshot.
 import type { Clock } from '../base/clock.js';
-import { type Offset, toOffset } from '../base/ids.js';
+import type { Offset } from '../base/ids.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
 import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';

@@ -110,7 +110,7 @@ export class ProducerClient extends Client {
       const { error, body: answer } = reply.header;
       if (error) this.#refused(batches, error.error);
       else if (answer?.type === 'produce')
-        answer.partitions.forEach((result, index) => this.#answered(batches[index], result));
+        for (const [index, result] of answer.partitions.entries()) this.#answered(batches[index], result);
       else throw new Error(`a produce request is answered with ${answer?.type}`);
     });
   }
