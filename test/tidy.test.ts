@@ -82,8 +82,8 @@ const FUNCTION_LINES_MAX = 70;
 
 /** Files above the limit, with how long they may be. */
 const LONG_FILES: Readonly<Record<string, number>> = {
-  'src/broker/supervisor.ts': 720,
-  'src/log/log.ts': 650,
+  'src/broker/supervisor.ts': 740,
+  'src/log/log.ts': 700,
 };
 
 /** Functions above the limit, as `file function`, with how long they may be. */

@@ -17,7 +17,9 @@ export interface SimulatedClockOptions {
 
 const START_WALL_MS = Date.UTC(2026, 0, 1);
 
-interface ScheduledEvent {
+interface ScheduledEvent extends Timer {
+  /** Whose event it is. */
+  readonly timer: SimulatedClock;
   readonly dueMs: number;
   readonly tie: number;
   readonly sequence: number;
@@ -40,7 +42,6 @@ export class SimulatedClock implements Clock, Scheduler {
   readonly #random: Random | undefined;
   /** A binary heap: the next event first. */
   readonly #heap: ScheduledEvent[] = [];
-  readonly #events = new WeakMap<Timer, ScheduledEvent>();
   #wallAtZeroMs: number;
   #nowMs = 0;
   #sequence = 0;
@@ -77,6 +78,7 @@ export class SimulatedClock implements Clock, Scheduler {
   after(delayMs: number, fire: () => void): Timer {
     assert(Number.isFinite(delayMs), `not a delay: ${delayMs}`);
     const event: ScheduledEvent = {
+      timer: this,
       dueMs: this.#nowMs + Math.max(0, delayMs),
       tie: this.#random?.uint32() ?? 0,
       sequence: this.#sequence++,
@@ -85,9 +87,7 @@ export class SimulatedClock implements Clock, Scheduler {
     };
     this.#heap.push(event);
     this.#rise(event);
-    const timer: Timer = { timer: event.sequence };
-    this.#events.set(timer, event);
-    return timer;
+    return event;
   }
 
   schedule(delayMs: number, run: () => void): Timer {
@@ -95,8 +95,8 @@ export class SimulatedClock implements Clock, Scheduler {
   }
 
   cancel(timer: Timer): void {
-    const event = this.#events.get(timer);
-    assert(event !== undefined, 'not a timer of this clock');
+    assert(timer.timer === this, 'not a timer of this clock');
+    const event = timer as ScheduledEvent;
     if (event.place >= 0) this.#take(event);
   }
 

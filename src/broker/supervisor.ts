@@ -537,6 +537,7 @@ export class SupervisorActor {
         config: resolveTopicConfig(config, Object.entries(record.overrides)).config,
         recovery: partition.recovery ?? data.recoveryFor(topic, index),
         logStartOffset: data.logStartOffset(topic, index),
+        producerIdExpirationMs: config.producerIdExpirationMs,
       },
       OPEN_DEADLINE_MS,
       (reply) => {

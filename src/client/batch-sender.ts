@@ -1,6 +1,10 @@
 // Sends the sealed batches of all partitions to their leaders, and again where that failed: what is ready in one turn
 // for one broker shares requests.
-import { brokerError, OdradekError } from '../base/errors.js';
+//
+// How an idempotent producer's batch that was refused out of order is judged: if one before it waits for a clear answer, that
+// one decides, and this one is sent again as it is. Else the partition lacks something that was acknowledged or given up: the
+// batch is certainly not there, nor are those behind it, and all of them are sent again under the next epoch (KIP-360).
+import { brokerError, type ErrorName, OdradekError } from '../base/errors.js';
 import {
   type ProducePartitionResult,
   type ProduceResponse,
@@ -9,6 +13,7 @@ import {
 import { asOdradekError } from './as-odradek-error.js';
 import { backoffMs } from './backoff.js';
 import type { Cluster } from './cluster.js';
+import { IdentitySource } from './identity-source.js';
 import type { PartitionQueue } from './partition-queue.js';
 import type { ProducerBatch } from './producer-batch.js';
 import type { CheckedProducerOptions } from './producer-options.js';
@@ -17,6 +22,11 @@ import type { CheckedProducerOptions } from './producer-options.js';
 const REQUEST_BYTES = 1024 * 1024;
 const RETRY_BACKOFF = { firstMs: 50, maxMs: 1000 };
 const NOWHERE = { baseOffset: -1, logAppendTimeMs: -1 };
+/** The partition does not know the batch before this one. UNKNOWN_PRODUCER_ID comes from old brokers only. */
+const OUT_OF_ORDER: ReadonlySet<ErrorName | undefined> = new Set<ErrorName>([
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'UNKNOWN_PRODUCER_ID',
+]);
 
 /** A batch, taken out of its queue for one try. */
 interface Shipment {
@@ -30,6 +40,10 @@ export class BatchSender {
   readonly #options: CheckedProducerOptions;
   readonly #finished: (batch: ProducerBatch) => void;
   readonly #ready = new Set<PartitionQueue>();
+  /** Null for a producer that is not idempotent. */
+  readonly #identity: IdentitySource | null;
+  /** Queues with batches that wait for an identity. */
+  readonly #nameless = new Set<PartitionQueue>();
   #isScheduled = false;
 
   /** `finished` is called for every batch once, after its messages were answered. */
@@ -37,6 +51,8 @@ export class BatchSender {
     this.#cluster = cluster;
     this.#options = options;
     this.#finished = finished;
+    const timeoutMs = Math.min(cluster.options.requestTimeoutMs, options.deliveryTimeoutMs);
+    this.#identity = options.idempotent ? new IdentitySource(cluster, timeoutMs) : null;
   }
 
   /** The queue may have batches to send: they leave at the end of this turn. */
@@ -55,6 +71,11 @@ export class BatchSender {
     if (queue.retryTimer) this.#clock.cancel(queue.retryTimer);
     queue.retryTimer = null;
     for (const batch of queue.takeAll()) this.#fail(batch, error);
+  }
+
+  /** Leaves no timer. All queues have been abandoned. */
+  stop(): void {
+    this.#identity?.stop();
   }
 
   get #clock() {
@@ -81,7 +102,33 @@ export class BatchSender {
   }
 
   #next(queue: PartitionQueue): ProducerBatch | null {
-    return queue.next(this.#options.requestsInFlightMax);
+    const { requestsInFlightMax } = this.#options;
+    const batch = queue.peek(requestsInFlightMax);
+    if (
+      !batch ||
+      (batch.producer === null && this.#identity && !this.#number(queue, batch, this.#identity))
+    ) {
+      return null;
+    }
+    return queue.next(requestsInFlightMax);
+  }
+
+  /** False: the batch has to wait. */
+  #number(queue: PartitionQueue, batch: ProducerBatch, identity: IdentitySource): boolean {
+    if (identity.current) return queue.number(batch, identity.current);
+    const isFirst = this.#nameless.size === 0;
+    this.#nameless.add(queue);
+    if (isFirst) identity.whenChanged((error) => this.#identityChanged(error));
+    return false;
+  }
+
+  #identityChanged(error: OdradekError | null): void {
+    const nameless = [...this.#nameless];
+    this.#nameless.clear();
+    for (const queue of nameless) {
+      if (error) for (const batch of queue.takeUnnumbered()) this.#fail(batch, error);
+      else this.schedule(queue);
+    }
   }
 
   #encode(queue: PartitionQueue, batch: ProducerBatch): Buffer | null {
@@ -89,6 +136,7 @@ export class BatchSender {
       return batch.encode(this.#options.compression);
     } catch (error) {
       queue.finish(batch);
+      if (batch.producer) queue.takeNumberBack(batch);
       this.#fail(batch, asOdradekError(error));
       return null;
     }
@@ -99,7 +147,9 @@ export class BatchSender {
     if (response instanceof OdradekError) return this.#answerAll(shipments, response);
     for (const [index, shipment] of shipments.entries()) {
       const result = response?.partitions[index];
-      if (result?.error) this.#answer(shipment, brokerError(result.error.error, result.error.detail));
+      const isRepeated = result?.error?.error === 'DUPLICATE_SEQUENCE_NUMBER';
+      if (result?.error && !isRepeated)
+        this.#answer(shipment, brokerError(result.error.error, result.error.detail));
       else this.#answer(shipment, null, result);
     }
   }
@@ -130,13 +180,41 @@ export class BatchSender {
   }
 
   #answer({ queue, batch }: Shipment, error: OdradekError | null, result?: ProducePartitionResult): void {
-    if (error?.retriable && this.#mayRetry(batch)) {
+    if (error && this.#isPassing(batch, error) && this.#mayRetry(batch)) {
+      if (batch.producer) this.#judge(queue, batch, error);
       this.#retry(queue, batch, error);
     } else if (queue.finish(batch)) {
-      if (error) this.#fail(batch, this.#isExpired(batch) ? this.#expired(batch, error) : error);
+      if (error) this.#giveUp(queue, batch, error);
       else this.#deliver(batch, result);
       if (queue.waiting > 0) this.schedule(queue);
     }
+  }
+
+  #isPassing({ producer }: ProducerBatch, { retriable, errorName }: OdradekError): boolean {
+    return retriable || (producer !== null && OUT_OF_ORDER.has(errorName));
+  }
+
+  /** Whether a numbered batch that is to be sent again keeps its number. */
+  #judge(queue: PartitionQueue, batch: ProducerBatch, error: OdradekError): void {
+    if (batch.isVoid) batch.unnumber();
+    else if (!OUT_OF_ORDER.has(error.errorName)) batch.isInDoubt = true;
+    else if (queue.isFirstNumbered(batch)) {
+      this.#renewIdentity(batch);
+      queue.voidAfter(batch);
+      batch.unnumber();
+    }
+  }
+
+  #giveUp(queue: PartitionQueue, batch: ProducerBatch, error: OdradekError): void {
+    if (batch.producer) {
+      this.#renewIdentity(batch);
+      if (isRefusal(error) && !batch.isInDoubt) queue.voidAfter(batch);
+    }
+    this.#fail(batch, this.#isExpired(batch) ? this.#expired(batch, error) : error);
+  }
+
+  #renewIdentity({ producer }: ProducerBatch): void {
+    if (producer) this.#identity?.renew(producer);
   }
 
   #mayRetry(batch: ProducerBatch): boolean {
@@ -162,6 +240,7 @@ export class BatchSender {
 
   #expire(queue: PartitionQueue): void {
     for (const batch of queue.takeExpired(this.#clock.monotonicMs())) {
+      this.#renewIdentity(batch);
       this.#fail(batch, this.#expired(batch, batch.lastError));
     }
   }
@@ -185,6 +264,13 @@ export class BatchSender {
     batch.failed(error);
     this.#finished(batch);
   }
+}
+
+/** Whether the broker said that it did not take the batch, and will not. */
+function isRefusal({ code, retriable, errorName }: OdradekError): boolean {
+  return (
+    code === 'ODR_USAGE' || (code === 'ODR_BROKER' && !retriable && errorName !== 'UNKNOWN_SERVER_ERROR')
+  );
 }
 
 /** Cuts what goes to one broker into requests; a partition is in each at most once, as the protocol demands. */

@@ -3,6 +3,7 @@ import type { OdradekError } from '../base/errors.js';
 import type { ProducePartitionResult } from '../protocol/native/messages.js';
 import { BatchBuilder } from '../record/batch-builder.js';
 import type { CodecName } from '../record/compression/codec.js';
+import { type ProducerIdentity, stampProducer } from '../record/producer-identity.js';
 import type { RecordInput } from '../record/record.js';
 import type { Delivery } from './delivery.js';
 
@@ -10,7 +11,7 @@ import type { Delivery } from './delivery.js';
 export class ProducerBatch {
   readonly topic: string;
   readonly partition: number;
-  /** Grows with every batch of the producer. */
+  /** Grows with every batch of the producer: the order in which they are sent. Not what the broker calls a sequence. */
   readonly sequence: number;
   /** Monotonic times: when it is sent at the latest, full or not, and when it is given up. */
   readonly lingerUntilMs: number;
@@ -18,6 +19,13 @@ export class ProducerBatch {
   /** Tries that failed. */
   failures = 0;
   lastError: OdradekError | null = null;
+  /** Of an idempotent producer's batch that was sent: whose it is, and the number of its first record. */
+  producer: ProducerIdentity | null = null;
+  baseSequence = -1;
+  /** A try had no clear answer: the broker may have it. */
+  isInDoubt = false;
+  /** A batch before it was refused: unless the broker says otherwise it is not in the log, and needs another number. */
+  isVoid = false;
   /** What the records take of the producer's buffer. */
   bufferedBytes = 0;
   readonly #builder = new BatchBuilder();
@@ -56,9 +64,25 @@ export class ProducerBatch {
     return bytes;
   }
 
-  /** The finished batch, the same at each call. Throws OdradekError ODR_COMPRESSION. */
+  /** Gives the batch its number, until {@link unnumber}. It must not be on its way to a broker. */
+  number(producer: ProducerIdentity, baseSequence: number): void {
+    assert(this.producer === null, 'a batch has one number');
+    this.producer = producer;
+    this.baseSequence = baseSequence;
+    if (this.#bytes) stampProducer(this.#bytes, 0, producer, baseSequence);
+  }
+
+  /** It is certain that no broker has the batch: it may be sent under another number. */
+  unnumber(): void {
+    this.producer = null;
+    this.baseSequence = -1;
+    this.isInDoubt = false;
+    this.isVoid = false;
+  }
+
+  /** The finished batch, the same at each call while the number is. Throws OdradekError ODR_COMPRESSION. */
   encode(codec: CodecName): Buffer {
-    this.#bytes ??= this.#builder.build({ codec });
+    this.#bytes ??= this.#builder.build({ codec, ...this.producer, baseSequence: this.baseSequence });
     return this.#bytes;
   }
 

@@ -1,3 +1,4 @@
+import { OdradekError } from '../base/errors.js';
 import type { Acks } from '../protocol/native/messages.js';
 import { CODEC_NAMES, type CodecName } from '../record/compression/codec.js';
 import { oneOf, wholeNumber } from './option-check.js';
@@ -5,6 +6,8 @@ import { defaultPartitioner, type Partitioner } from './partitioner.js';
 
 /** Batches of a producer, header included, and room in `bufferBytesMax` for one. */
 const BATCH_BYTES_CAP = 16 * 1024 * 1024;
+/** A partition remembers so many batches of a producer (KIP-98). */
+const IDEMPOTENT_IN_FLIGHT_MAX = 5;
 /** As long as a timer can run. */
 const TIME_CAP_MS = 2 ** 31 - 1;
 
@@ -30,13 +33,20 @@ export interface ProducerOptions {
   /** How long a message is tried to be delivered, from the moment it has room. Default 120,000. */
   readonly deliveryTimeoutMs?: number | undefined;
   /**
+   * Whether the broker is to tell a batch that comes again from a new one, by numbers that the producer gives its batches: then
+   * a lost answer leads to no message twice, and to no other order. Needs `acks: 'all'` and at most 5
+   * `requestsInFlightMax`. Default: true where these allow it.
+   */
+  readonly idempotent?: boolean | undefined;
+  /**
    * How often a batch is sent again after an error that may pass, within `deliveryTimeoutMs`. Default: without limit.
-   * A retry after an error that leaves in doubt whether the broker has the batch (a lost connection, a timeout) can
-   * append it twice; 0 excludes that, and loses messages instead.
+   * Unless `idempotent`, a retry after an error that leaves in doubt whether the broker has the batch (a lost connection,
+   * a timeout) can append it twice; 0 excludes that, and loses messages instead.
    */
   readonly retries?: number | undefined;
   /**
-   * Batches of one partition under way at a time. Default 1; more keep the order only as long as nothing is retried.
+   * Batches of one partition under way at a time. Default 5 if `idempotent`, else 1: without it more keep the order only as
+   * long as nothing is retried.
    */
   readonly requestsInFlightMax?: number | undefined;
 }
@@ -51,9 +61,18 @@ export type CheckedProducerOptions = {
  * @throws OdradekError ODR_USAGE for a value that is out of range
  */
 export function checkProducerOptions(options: ProducerOptions): CheckedProducerOptions {
+  const acks = oneOf('acks', options.acks ?? 'all', ['all', 'leader', 'none']);
+  const inFlightMax = wholeNumber('requestsInFlightMax', options.requestsInFlightMax ?? 1, 1, 1000);
+  const isPossible = acks === 'all' && inFlightMax <= IDEMPOTENT_IN_FLIGHT_MAX;
+  const idempotent = options.idempotent ?? isPossible;
+  if (idempotent && !isPossible) {
+    const needs = `acks 'all' and at most ${IDEMPOTENT_IN_FLIGHT_MAX} requestsInFlightMax`;
+    throw new OdradekError('ODR_USAGE', `An idempotent producer needs ${needs}.`);
+  }
   const batchBytes = wholeNumber('batchBytes', options.batchBytes ?? 256 * 1024, 1, BATCH_BYTES_CAP);
   return {
-    acks: oneOf('acks', options.acks ?? 'all', ['all', 'leader', 'none']),
+    acks,
+    idempotent,
     compression: oneOf('compression', options.compression ?? 'none', CODEC_NAMES),
     lingerMs: wholeNumber('lingerMs', options.lingerMs ?? 5, 0, TIME_CAP_MS),
     batchBytes,
@@ -61,6 +80,6 @@ export function checkProducerOptions(options: ProducerOptions): CheckedProducerO
     partitioner: options.partitioner ?? defaultPartitioner,
     deliveryTimeoutMs: wholeNumber('deliveryTimeoutMs', options.deliveryTimeoutMs ?? 120_000, 1, TIME_CAP_MS),
     retries: wholeNumber('retries', options.retries ?? Number.MAX_SAFE_INTEGER, 0),
-    requestsInFlightMax: wholeNumber('requestsInFlightMax', options.requestsInFlightMax ?? 1, 1, 1000),
+    requestsInFlightMax: options.requestsInFlightMax ?? (idempotent ? IDEMPOTENT_IN_FLIGHT_MAX : 1),
   };
 }

@@ -51,8 +51,8 @@ export interface CloseOptions {
 }
 
 /**
- * Sends messages. Those of one partition are appended in the order of the calls. Not idempotent: a message can be
- * appended twice if an answer is lost, see `retries` in {@link ProducerOptions}.
+ * Sends messages. Those of one partition are appended in the order of the calls, and once, also if answers are lost and
+ * batches are sent again: see `idempotent` in {@link ProducerOptions}.
  *
  * @example
  * await using producer = client.producer();
@@ -168,6 +168,7 @@ export class Producer implements AsyncDisposable {
     for (const { partitions } of this.#topics.values()) {
       for (const queue of partitions) this.#sender.abandon(queue, closedError());
     }
+    this.#sender.stop();
     this.#lingering.clear();
     if (this.#lingerTimer) this.#cluster.options.clock.cancel(this.#lingerTimer);
     this.#lingerTimer = null;

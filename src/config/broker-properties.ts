@@ -166,6 +166,15 @@ export const BROKER_PROPERTIES = {
     doc: 'How often the broker writes down what is safely on the disk, so that less must be checked after a crash.',
     source: 'Kafka, Broker Configs',
   }),
+  producerIdExpirationMs: property({
+    name: 'producer.id.expiration.ms',
+    type: 'int',
+    default: '86400000',
+    min: 1,
+    unit: 'milliseconds',
+    doc: 'A partition forgets an idempotent producer that wrote nothing to it for so long: a batch that comes again after that is appended again.',
+    source: 'Kafka, Broker Configs',
+  }),
   logLevel: property({
     name: 'odradek.log.level',
     type: 'string',

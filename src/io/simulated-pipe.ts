@@ -98,7 +98,8 @@ export class SimulatedPipe {
         write.bytes.length - write.sent,
       );
       if (room <= 0) return;
-      const count = 1 + random.below(room);
+      // Mostly as much as goes, as a kernel does; now and then any part of it.
+      const count = random.below(3) === 0 ? 1 + random.below(room) : room;
       this.#travel(Buffer.from(write.bytes.subarray(write.sent, write.sent + count)));
       write.sent += count;
       this.#pendingBytes -= count;

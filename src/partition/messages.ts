@@ -54,6 +54,7 @@ export interface OpenPartition extends PartitionName {
   readonly config: TopicConfig;
   readonly recovery: LogRecovery;
   readonly logStartOffset: Offset;
+  readonly producerIdExpirationMs: number;
 }
 
 /** supervisor → worker. Each is answered once. */

@@ -3,6 +3,9 @@
 //
 //   stage … stage → commit: Log.append → view → completions (with flush.acks: → fdatasync → view → completions)
 //
+// A batch of an idempotent producer that is in the log already is not appended: it is completed as the first time, with the
+// same offset, and no sooner than the first one would be (KIP-98).
+//
 // Invariants: log start ≤ high watermark ≤ log end; nothing is acknowledged above the high watermark; what a view shows
 // lies in the file.
 import type { Published, ViewWriter } from '../actor/view.js';
@@ -15,7 +18,14 @@ import type { TopicConfig } from '../config/topic-config.js';
 import type { LeaderEpochEntry } from '../log/leader-epochs.js';
 import type { Log } from '../log/log.js';
 import type { AppendBatch } from '../log/segment.js';
-import { readLastOffsetDelta, readMaxTimestamp, readProducerId, stampPlace } from '../record/batch-header.js';
+import {
+  ATTRIBUTE_TRANSACTIONAL,
+  readAttributes,
+  readLastOffsetDelta,
+  readMaxTimestamp,
+  readProducerId,
+  stampPlace,
+} from '../record/batch-header.js';
 import { stampLogAppendTime, validateBatch } from '../record/validate-batch.js';
 import type { PartitionCheckpoint, PartitionName } from './messages.js';
 
@@ -41,10 +51,16 @@ export interface PartitionActorOptions extends PartitionName {
   readonly advanced: () => void;
 }
 
-interface Staged {
+/** A submitted batch that is in the log, or will be. */
+interface Accepted {
   readonly token: number;
-  readonly batch: AppendBatch;
+  readonly baseOffset: number;
+  readonly lastOffset: number;
   readonly logAppendTimeMs: number;
+}
+
+interface Staged extends Accepted {
+  readonly batch: AppendBatch;
 }
 
 export class PartitionActor {
@@ -52,10 +68,14 @@ export class PartitionActor {
   readonly #log: Log;
   #config: TopicConfig;
   #staged: Staged[] = [];
+  /** Batches that the log, or the group that is being staged, has already. */
+  #repeated: Accepted[] = [];
   #nextOffset: Offset;
   #highWatermark: Offset;
   /** Appended, but not acknowledged before they are on the disk (flush.acks), in order of offset. */
-  #unflushed: Staged[] = [];
+  #unflushed: Accepted[] = [];
+  /** The same for repeated ones, in no order. */
+  #repeatedUnflushed: Accepted[] = [];
   #flushing = false;
   #retired = false;
   #reported: PartitionCheckpoint;
@@ -120,28 +140,49 @@ export class PartitionActor {
       this.#refuse(token, 'RECORD_LIST_TOO_LARGE');
       return;
     }
-    if (readProducerId(bytes, 0) >= 0) {
-      // Without the state of idempotent producers a retry could not be told from a new batch.
+    if (readAttributes(bytes, 0) & ATTRIBUTE_TRANSACTIONAL) {
+      // Nobody could end the transaction.
       this.#refuse(token, 'UNSUPPORTED_FOR_MESSAGE_FORMAT');
       return;
     }
+    const isIdempotent = readProducerId(bytes, 0) >= 0;
+    if (isIdempotent && !this.#isNext(token, bytes)) return;
     const logAppendTimeMs = config.messageTimestampType === 'LogAppendTime' ? nowMs : -1;
     if (logAppendTimeMs >= 0) stampLogAppendTime(bytes, 0, logAppendTimeMs);
     const baseOffset = this.#nextOffset;
     const lastOffset = toOffset(baseOffset + readLastOffsetDelta(bytes, 0));
     stampPlace(bytes, 0, baseOffset, leaderEpoch);
     this.#nextOffset = toOffset(lastOffset + 1);
+    if (isIdempotent) this.#log.producers.stage(bytes, 0);
     const batch = { bytes, baseOffset, lastOffset, maxTimestampMs: readMaxTimestamp(bytes, 0), leaderEpoch };
-    this.#staged.push({ token, batch, logAppendTimeMs });
+    this.#staged.push({ token, baseOffset, lastOffset, logAppendTimeMs, batch });
+  }
+
+  /** Whether the batch is the next one of its producer. If not it has been refused, or is to be completed as a repeated one. */
+  #isNext(token: number, bytes: Buffer): boolean {
+    const known = this.#log.producers.check(bytes, 0);
+    if (known === null) return true;
+    if (typeof known === 'string') this.#refuse(token, known);
+    else {
+      const { baseOffset, lastOffset, timestampMs } = known;
+      const logAppendTimeMs = this.#config.messageTimestampType === 'LogAppendTime' ? timestampMs : -1;
+      this.#repeated.push({ token, baseOffset, lastOffset, logAppendTimeMs });
+    }
+    return false;
   }
 
   /** Writes what is staged and completes it. */
   commit(): void {
+    if (this.#staged.length > 0) this.#append();
+    if (this.#repeated.length > 0) this.#completeRepeated();
+  }
+
+  #append(): void {
     const staged = this.#staged;
-    if (staged.length === 0) return;
     this.#staged = [];
     const { appended, error } = this.#log.append(staged.map(({ batch }) => batch));
     assert(appended === staged.length || error !== null, 'what is not appended has an error');
+    this.#log.producers.settle();
     this.#nextOffset = this.#log.logEndOffset;
     if (error) {
       const { topic, partition, logger } = this.#options;
@@ -157,16 +198,34 @@ export class PartitionActor {
     });
   }
 
+  #completeRepeated(): void {
+    for (const one of this.#repeated.splice(0)) {
+      if (one.lastOffset >= this.#log.logEndOffset) this.#refuse(one.token, 'KAFKA_STORAGE_ERROR');
+      else if (this.#isSafe(one)) this.#acknowledge(one);
+      else this.#repeatedUnflushed.push(one);
+    }
+    if (this.#repeatedUnflushed.length > 0) this.#flush();
+  }
+
+  /** Whether what is in the log may be acknowledged. */
+  #isSafe({ lastOffset }: Accepted): boolean {
+    if (lastOffset >= this.#highWatermark) return false;
+    // The high watermark of a log that was opened after a crash may lie above what is on the disk.
+    return !this.#config.flushAcks || lastOffset < this.#log.recoveryPoint;
+  }
+
   configure(config: TopicConfig): void {
     this.#config = config;
     this.#log.updateConfig(config);
     if (!config.flushAcks) this.#advanceHighWatermark(this.#log.logEndOffset);
   }
 
-  /** Deletes segments that retention lets go. */
+  /** Deletes segments that retention lets go, and forgets producers that are long silent. */
   applyRetention(): void {
     const before = this.#log.logStartOffset;
-    this.#log.applyRetention(this.#options.clock.wallMs(), this.#highWatermark);
+    const nowMs = this.#options.clock.wallMs();
+    this.#log.expireProducers(nowMs);
+    this.#log.applyRetention(nowMs, this.#highWatermark);
     if (this.#log.logStartOffset === before) return;
     this.#publish();
   }
@@ -186,12 +245,12 @@ export class PartitionActor {
   #retire(): void {
     this.#retired = true;
     if (this.#options.view.retire()) this.#options.advanced();
-    for (const one of this.#unflushed.splice(0)) this.#refuse(one.token, 'NOT_LEADER_OR_FOLLOWER');
+    this.#refuseUnflushed('NOT_LEADER_OR_FOLLOWER');
   }
 
   /** One fdatasync for all that has been appended when it starts; what comes meanwhile shares the next. */
   #flush(): void {
-    if (this.#flushing || this.#unflushed.length === 0) return;
+    if (this.#flushing || this.#unflushed.length + this.#repeatedUnflushed.length === 0) return;
     this.#flushing = true;
     const flushedTo = this.#log.logEndOffset;
     this.#log.flush((error) => {
@@ -199,15 +258,24 @@ export class PartitionActor {
       if (error) {
         const { topic, partition, logger } = this.#options;
         logger.error('records cannot be flushed', { topic, partition, reason: error.message });
-        for (const one of this.#unflushed.splice(0)) this.#refuse(one.token, 'KAFKA_STORAGE_ERROR');
+        this.#refuseUnflushed('KAFKA_STORAGE_ERROR');
         return;
       }
       this.#advanceHighWatermark(flushedTo);
-      const firstUnflushed = this.#unflushed.findIndex(({ batch }) => batch.lastOffset >= flushedTo);
+      const firstUnflushed = this.#unflushed.findIndex(({ lastOffset }) => lastOffset >= flushedTo);
       const flushed = this.#unflushed.splice(0, firstUnflushed < 0 ? this.#unflushed.length : firstUnflushed);
       for (const one of flushed) this.#acknowledge(one);
+      for (const one of this.#repeatedUnflushed.splice(0)) {
+        if (one.lastOffset < flushedTo) this.#acknowledge(one);
+        else this.#repeatedUnflushed.push(one);
+      }
       this.#flush();
     });
+  }
+
+  #refuseUnflushed(error: ErrorName): void {
+    for (const one of this.#unflushed.splice(0)) this.#refuse(one.token, error);
+    for (const one of this.#repeatedUnflushed.splice(0)) this.#refuse(one.token, error);
   }
 
   #advanceHighWatermark(offset: Offset): void {
@@ -232,13 +300,13 @@ export class PartitionActor {
     if (view.publish(generation, state)) advanced();
   }
 
-  #acknowledge({ token, batch, logAppendTimeMs }: Staged): void {
-    assert(batch.lastOffset < this.#highWatermark, 'nothing is acknowledged above the high watermark');
+  #acknowledge({ token, baseOffset, lastOffset, logAppendTimeMs }: Accepted): void {
+    assert(lastOffset < this.#highWatermark, 'nothing is acknowledged above the high watermark');
     const { logStartOffset } = this.#log;
     this.#options.complete({
       token,
       error: 0,
-      baseOffset: batch.baseOffset,
+      baseOffset,
       logAppendTimeMs,
       logStartOffset,
     });

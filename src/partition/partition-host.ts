@@ -149,6 +149,7 @@ export class PartitionHost {
         config: command.config,
         recovery: command.recovery,
         logStartOffset: command.logStartOffset,
+        producerIdExpirationMs: command.producerIdExpirationMs,
       },
       (log) => {
         if (log instanceof Error)

@@ -205,12 +205,13 @@ export class SupervisorScene {
     return worker;
   }
 
-  /** The thread of a worker ends, as the main thread tells of it. */
-  killWorker(index: number): void {
+  /** The thread of a worker ends, as the main thread tells of it: before or after its unanswered asks fail. */
+  killWorker(index: number, asksFail: 'before' | 'after' = 'before'): void {
     const worker = this.worker(index);
     this.workers.delete(index);
-    worker.die();
+    if (asksFail === 'before') worker.die();
     this.supervisor.workerExited(index, 'killed');
+    if (asksFail === 'after') worker.die();
   }
 
   /** Gives a command; the reply is there when the function that is returned says so. */

@@ -160,12 +160,13 @@ describe('SupervisorActor: topics', () => {
 
   it('leaves no epochs of a topic behind that was deleted while it was being opened', () => {
     const scene = new SupervisorScene().start();
-    const topic = { name: 'orders', partitions: 4, replicationFactor: 1, overrides: {} };
+    const topic = { name: 'orders', partitions: 70, replicationFactor: 1, overrides: {} };
     const created = scene.tell({ type: 'create-topic', topic, validateOnly: false });
     scene.clock.runUntil(() => created() !== null);
-    // The epochs of its partitions are being written; new openings are asked for until the topic is gone.
+    // Epochs are being written when the topic is deleted, and others are asked for until it is gone.
+    scene.tell(open('orders', 1));
     const deletion = scene.tell({ type: 'delete-topic', name: 'orders' });
-    while (!deletion() && scene.clock.runNext()) scene.tell(open('orders', 1));
+    for (let index = 2; !deletion() && scene.clock.runNext(); index++) scene.tell(open('orders', index % 70));
     scene.settle();
     expect(deletion()).toEqual({ type: 'done' });
     expect(scene.create('other', 2).type).toBe('topic');
@@ -409,24 +410,25 @@ describe('SupervisorActor: workers that die', () => {
     expect(scene.routes.length).toBe(1);
   });
 
-  it('does not open a partition again that is being deleted when its worker dies', () => {
-    const scene = new SupervisorScene().start();
-    scene.create('orders', 4);
-    for (const worker of scene.workers.values()) worker.held.add('delete');
-    const deletion = scene.tell({ type: 'delete-topic', name: 'orders' });
-    scene.settle();
-    scene.killWorker(0);
-    scene.killWorker(1);
-    scene.settle();
-    expect(deletion()).toEqual({ type: 'done' });
-    expect(scene.routes).toEqual([]);
-    const opened = scene.events.filter(({ type }) => type === 'routed').length;
-    expect(opened).toBe(4);
-    expect(scene.create('orders', 2).type).toBe('topic');
-    scene.settle();
-    // The slots that the deleted topic had are used again.
-    expect(scene.routes.every(({ slot }) => slot < 2)).toBe(true);
-  });
+  it.each(['before', 'after'] as const)(
+    'does not open a partition again that is being deleted when its worker dies, %s the deletion fails there',
+    (asksFail) => {
+      const scene = new SupervisorScene().start();
+      scene.create('orders', 4);
+      for (const worker of scene.workers.values()) worker.held.add('delete');
+      const deletion = scene.tell({ type: 'delete-topic', name: 'orders' });
+      scene.settle();
+      for (const index of [0, 1]) scene.killWorker(index, asksFail);
+      scene.settle();
+      expect(deletion()).toEqual({ type: 'done' });
+      expect(scene.routes).toEqual([]);
+      expect(scene.events.filter(({ type }) => type === 'start-worker').length).toBe(2);
+      expect(scene.create('orders', 2).type).toBe('topic');
+      scene.settle();
+      // The slots that the deleted topic had are used again.
+      expect(scene.routes.every(({ slot }) => slot < 2)).toBe(true);
+    },
+  );
 
   it('gives the broker up when a worker dies more than ten times within a minute', () => {
     const scene = new SupervisorScene().start();
@@ -551,7 +553,10 @@ describe('SupervisorActor, whatever happens', () => {
         } else if (action < 5) finish(name, 'delete', scene.tell({ type: 'delete-topic', name }));
         else if (action < 7) scene.tell(open(name, random.below(3)));
         else if (action === 7 && scene.workers.size > 0 && chance(random, 1, 2)) {
-          scene.killWorker(pick(random, [...scene.workers.keys()]));
+          scene.killWorker(
+            pick(random, [...scene.workers.keys()]),
+            pick(random, ['before', 'after'] as const),
+          );
         } else if (action === 8 && chance(random, 1, 4)) {
           letGo(scene);
           scene.clock.advance(5000);

@@ -20,8 +20,8 @@ export interface ProducerLoadOptions {
   readonly window: number;
   /** Where it sends to. Default: everywhere. */
   readonly partitions?: readonly number[];
-  /** Called after each answer, with the partitions of it that were appended to. */
-  readonly onAnswer?: (appended: readonly number[]) => void;
+  /** Called after each answer, with the partitions of it that were appended to, and when the request was sent. */
+  readonly onAnswer?: (appended: readonly number[], sentMs: number) => void;
 }
 
 interface Shipment {
@@ -85,6 +85,7 @@ export class ProducerLoad {
       recordsBytes: batch.length,
     }));
     const payload = shipments.map(({ batch }) => batch);
+    const sentMs = performance.now();
     this.#connection.ask({ type: 'produce', acks: 'all', partitions }, payload, (answer) => {
       if (answer === null) this.unanswered++;
       else {
@@ -101,7 +102,7 @@ export class ProducerLoad {
           this.#options.ledger.acknowledge(partition, result.baseOffset, identities);
           appended.push(partition);
         });
-        this.#options.onAnswer?.(appended);
+        this.#options.onAnswer?.(appended, sentMs);
       }
       if (!this.#stopping && !this.#connection.isClosed) this.#send();
       else if (this.#connection.unanswered === 0) this.#idle();

@@ -132,7 +132,7 @@ describe('Producer', () => {
 
   it('keeps one batch of a partition under way, the others in order behind it', async () => {
     await using broker = await ScriptedBroker.start();
-    const producer = producerOf(broker, { batchBytes: 200 });
+    const producer = producerOf(broker, { batchBytes: 200, requestsInFlightMax: 1 });
     const sends = ['a', 'b', 'c'].map((letter) =>
       producer.send({ topic: 'orders', partition: 0, value: letter.repeat(150) }),
     );
@@ -153,7 +153,7 @@ describe('Producer', () => {
         request.answer({ type: 'produce', partitions: [{ ...appended(-1), error }] });
       },
     });
-    const producer = producerOf(broker, { batchBytes: 200 });
+    const producer = producerOf(broker, { batchBytes: 200, requestsInFlightMax: 1 });
     const sends = ['a', 'b', 'c'].map((letter) =>
       producer.send({ topic: 'orders', partition: 0, value: letter.repeat(150) }),
     );

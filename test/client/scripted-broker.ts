@@ -32,7 +32,7 @@ export class ScriptedBroker implements AsyncDisposable {
   readonly #handlers: Handlers;
   #waiting: (() => void)[] = [];
 
-  /** Answers hello and metadata (one topic, `orders`, of two partitions) unless the handlers do. */
+  /** Answers hello, metadata (one topic, `orders`, of two partitions) and InitProducerId (id 7) unless the handlers do. */
   static async start(handlers: Handlers = {}): Promise<ScriptedBroker> {
     const server = createServer();
     server.listen(0, '127.0.0.1');
@@ -54,6 +54,10 @@ export class ScriptedBroker implements AsyncDisposable {
           brokers: [{ id: 1, host: '127.0.0.1', port }],
           topics: request.body.topics.map((name) => topicOf(name)),
         }),
+      initProducerId: ({ body, answer }) => {
+        const producerEpoch = body.current ? body.current.producerEpoch + 1 : 0;
+        answer({ type: 'initProducerId', producer: { producerId: 7, producerEpoch } });
+      },
       ...handlers,
     };
     server.on('connection', (socket) => this.#accept(socket));

@@ -11,6 +11,9 @@ const SEGMENT_BYTES = 4000;
 const RETENTION_BYTES = 5 * SEGMENT_BYTES;
 const RECORDS = 3000;
 
+/** For `vi.waitUntil`, whose standard is a second: too little on a busy machine. */
+const PATIENTLY = { interval: 5, timeout: 30_000 };
+
 const valueAt = (offset: number): string => `${offset}/`.padEnd(100, 'x');
 
 describe('Retention', () => {
@@ -81,7 +84,7 @@ describe('Retention', () => {
           }
         }
         const isOvertaken = async () => !isProducing || (await rangeOf('by-size')).logStartOffset > offset;
-        await vi.waitUntil(isOvertaken, { interval: 1, timeout: 30_000 });
+        await vi.waitUntil(isOvertaken, PATIENTLY);
       }
       await connection.close();
       return overtaken;
@@ -104,12 +107,15 @@ describe('Retention', () => {
     const [overtaken] = await Promise.all([slow(), following(), producing]);
     expect(overtaken).toBeGreaterThan(0);
 
-    await vi.waitUntil(async () => (await rangeOf('by-size')).sizeBytes < RETENTION_BYTES + SEGMENT_BYTES);
+    await vi.waitUntil(
+      async () => (await rangeOf('by-size')).sizeBytes < RETENTION_BYTES + SEGMENT_BYTES,
+      PATIENTLY,
+    );
     const { logStartOffset, logEndOffset, sizeBytes } = await rangeOf('by-size');
     expect(logEndOffset).toBe(RECORDS);
     expect(logStartOffset).toBeGreaterThan(0);
     expect(sizeBytes).toBeGreaterThanOrEqual(RETENTION_BYTES);
-    await vi.waitUntil(() => !filesOf('by-size').some((name) => name.endsWith('.deleted')));
+    await vi.waitUntil(() => !filesOf('by-size').some((name) => name.endsWith('.deleted')), PATIENTLY);
     const logs = filesOf('by-size').filter((name) => name.endsWith('.log'));
     expect(logs.sort()[0]).toBe(`${String(logStartOffset).padStart(20, '0')}.log`);
   });
@@ -122,8 +128,11 @@ describe('Retention', () => {
       const messages = Array.from({ length: 50 }, () => ({ value: 'x'.repeat(60), timestampMs: longAgoMs }));
       await producer.send({ topic: 'by-time', messages });
     }
-    await vi.waitUntil(async () => (await rangeOf('by-time')).logStartOffset === 150);
-    await vi.waitUntil(() => filesOf('by-time').filter((name) => /\.(log|deleted)$/.test(name)).length === 1);
+    await vi.waitUntil(async () => (await rangeOf('by-time')).logStartOffset === 150, PATIENTLY);
+    await vi.waitUntil(
+      () => filesOf('by-time').filter((name) => /\.(log|deleted)$/.test(name)).length === 1,
+      PATIENTLY,
+    );
     expect(await rangeOf('by-time')).toMatchObject({ logStartOffset: 150, logEndOffset: 150, sizeBytes: 0 });
     expect(await producer.send({ topic: 'by-time', value: 'young' })).toMatchObject({ offset: 150 });
     const read: number[] = [];
@@ -140,7 +149,7 @@ describe('Retention', () => {
     await firstClient.admin().createTopic({ name: 't', partitions: 1, configs: { 'retention.ms': 60_000 } });
     await firstClient.producer().send({ topic: 't', value: 'x', timestampMs: 1000 });
     const start = async (of: Client) => (await of.admin().listOffsets('t', 'earliest'))[0]?.offset;
-    await vi.waitUntil(async () => (await start(firstClient)) === 1);
+    await vi.waitUntil(async () => (await start(firstClient)) === 1, PATIENTLY);
     await firstClient.close();
     await first.close();
     const second = await startBroker({ dataDirectory: first.dataDirectory });

@@ -2,7 +2,7 @@
 // plug-ins use.
 import { createRequire } from 'node:module';
 import { CompressionCodecs, CompressionTypes, Kafka, logLevel, type Message, Partitioners } from 'kafkajs';
-import { type Lot, type LotRecord, recordsOf } from './lot.js';
+import { type Lot, type LotRecord, recordsOf, TOPIC_CONFIG } from './lot.js';
 
 const CODECS: Readonly<Record<Lot['codec'], CompressionTypes>> = {
   none: CompressionTypes.None,
@@ -49,7 +49,11 @@ export async function writeWithKafkajs(bootstrap: string, lots: readonly Lot[]):
   await admin.connect();
   try {
     await admin.createTopics({
-      topics: lots.map(({ topic, partitions }) => ({ topic, numPartitions: partitions })),
+      topics: lots.map(({ topic, partitions }) => ({
+        topic,
+        numPartitions: partitions,
+        configEntries: Object.entries(TOPIC_CONFIG).map(([name, value]) => ({ name, value })),
+      })),
     });
     for (const lot of lots) await writeLot(kafka, lot);
   } finally {

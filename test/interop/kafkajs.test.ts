@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseSeed } from '../chaos/seed.js';
 import { writeWithKafkajs } from './kafkajs-writer.js';
 import { lotsOf } from './lot.js';
-import { readWithNativeClient } from './native-client.js';
+import { readWithNativeClient, untilWritten } from './native-client.js';
 
 describe('kafkajs', () => {
   const lots = lotsOf('kafkajs', chooseSeed('kafkajs'), false);
@@ -20,6 +20,7 @@ describe('kafkajs', () => {
     const how = `acks ${lot.acks}${lot.idempotent ? ', idempotent' : ''}`;
     it(`produces records compressed with ${lot.codec}, ${how}, that are read as they were sent`, async () => {
       await writeWithKafkajs(broker.kafka, [lot]);
+      await untilWritten(broker.native, [lot]);
       expect(await readWithNativeClient(broker.native, [lot])).toEqual([
         { topic: lot.topic, records: lot.records, problem: null },
       ]);

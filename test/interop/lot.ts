@@ -33,6 +33,9 @@ export interface LotRecord {
 const LARGE_VALUE_BLOCK_BYTES = 60_000;
 const LARGE_VALUE_BLOCKS = 15;
 
+/** The records are older than the broker would keep them. */
+export const TOPIC_CONFIG = { 'retention.ms': '-1' } as const;
+
 const RECORDS_PER_LOT = 1250;
 
 /** Codec, acks and idempotence of the eight lots that a writer writes: 10,000 records. */

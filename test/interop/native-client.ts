@@ -1,6 +1,6 @@
 // Our own client as a writer and as a reader of lots.
 import { Client, type Producer, type ReceivedMessage } from 'odradek';
-import { difference, type Lot, type LotRecord, partitionOf, recordsOf } from './lot.js';
+import { difference, type Lot, type LotRecord, partitionOf, recordsOf, TOPIC_CONFIG } from './lot.js';
 
 const ACKS = { '0': 'none', '1': 'leader', all: 'all' } as const;
 const READ_FROM_THE_MIDDLE = 20;
@@ -10,7 +10,7 @@ export async function writeWithNativeClient(address: string, lots: readonly Lot[
   const client = new Client({ brokers: [address] });
   try {
     for (const lot of lots) {
-      await client.admin().createTopic(lot.topic, { partitions: lot.partitions });
+      await client.admin().createTopic({ name: lot.topic, partitions: lot.partitions, configs: TOPIC_CONFIG });
       const producer = client.producer({ acks: ACKS[lot.acks], compression: lot.codec });
       await Promise.all(recordsOf(lot).map((record) => send(producer, lot, record)));
     }
@@ -25,6 +25,19 @@ async function send(producer: Producer, { topic, acks }: Lot, record: LotRecord)
   const { offset } = await producer.send({ topic, partition, timestampMs, key, value, headers });
   if (acks !== '0' && offset !== record.offset) {
     throw new Error(`${topic}-${partition}: appended at ${offset}, expected ${record.offset}`);
+  }
+}
+
+/** Waits until as many records are there as were sent with acks 0, when no answer says so. */
+export async function untilWritten(address: string, lots: readonly Lot[]): Promise<void> {
+  const client = new Client({ brokers: [address] });
+  try {
+    for (const { topic, records } of lots.filter(({ acks }) => acks === '0')) {
+      let missing = records;
+      for await (const _ of client.consumer({ topic })) if (--missing === 0) break;
+    }
+  } finally {
+    await client.close();
   }
 }
 

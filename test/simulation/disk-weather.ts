@@ -1,7 +1,7 @@
 // The disk faults of a history: which are armed, and which took effect.
 import type { Random } from '../../src/base/random.js';
 import type { DiskError } from '../../src/io/disk.js';
-import type { DiskOperation, SimulatedDisk } from '../../src/io/simulated-disk.js';
+import { type DiskOperation, SimulatedCrash, type SimulatedDisk } from '../../src/io/simulated-disk.js';
 import type { FaultCounts, FaultKind } from './faults.js';
 import { between, chance } from './streams.js';
 
@@ -82,8 +82,9 @@ export class DiskWeather {
     try {
       if (fate === 0) all();
       else if (fate === 1 && chance(this.#random, 0.9)) some(this.#random.uint32() / 2 ** 32);
-    } catch {
-      // The call failed, and nobody is left to hear of it.
+    } catch (error) {
+      if (error instanceof SimulatedCrash) throw error; // The whole machine stopped in this very call.
+      // Else the call failed, and nobody is left to hear of it.
     }
   }
 }

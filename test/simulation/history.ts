@@ -33,6 +33,8 @@ const RETENTION_CHECK_MS = 700;
 export interface HistoryOptions {
   readonly trace?: boolean;
   readonly sabotage?: Sabotage;
+  /** Not only a part of the kinds of faults. */
+  readonly everyFault?: boolean;
 }
 
 export interface HistoryResult {
@@ -193,6 +195,7 @@ export class History {
       clients: [...this.#producers, ...this.#consumers],
       administrator: this.#administrator,
       topicNames: this.#world.topicNames,
+      everything: options.everyFault ?? false,
     });
   }
 
@@ -211,7 +214,7 @@ export class History {
     // Logs that are not recovered yet keep this stop from being a clean one.
     this.#restart({ losePower: false, cleanly: false });
     this.#rest();
-    this.#readAll();
+    for (const start of this.#readAll()) if (start > 0) this.#faults.count('retention');
     this.#restart({
       losePower: this.#saboteur.powerFails && chance(this.#streams('last restart'), 0.5),
       cleanly: true,
@@ -289,7 +292,8 @@ export class History {
     );
   }
 
-  #readAll(): void {
+  /** Returns where the logs begin. */
+  #readAll(): number[] {
     let done = false;
     const survey = new Survey({
       world: this.#world,
@@ -305,6 +309,7 @@ export class History {
       () => `not everything can be read back: ${survey.obstacle}`,
     );
     for (const [log, start] of survey.starts) this.#startsAtSegment(log, start);
+    return [...survey.starts.values()];
   }
 
   /** Retention takes whole segments, and all that it should. */
@@ -320,7 +325,6 @@ export class History {
     if (first?.baseOffset !== start && log.topic.settings.retentionMs < 0) {
       throw new Verdict(`${log.name} starts at ${start}, its first segment at ${first?.baseOffset}`);
     }
-    if (start > 0) this.#faults.count('retention');
     const { retentionBytes } = log.topic.settings;
     const left = rest.reduce((sum, { bytes }) => sum + bytes, 0);
     if (retentionBytes >= 0 && left >= retentionBytes) {

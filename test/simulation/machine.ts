@@ -23,7 +23,7 @@ export interface MachineOptions {
 
 type Stop = 'process' | 'power';
 
-const SERVING_MS = 400;
+const SERVING_MS = 250;
 
 export class Machine {
   readonly #options: MachineOptions;

@@ -30,9 +30,9 @@ export class ProducerClient extends Client {
     super(world, name, random);
     this.#habits = {
       acks: pick(random, [['all'], ['all'], ['all', 'leader'], ['all', 'all', 'none']] as const),
-      unansweredMax: between(random, 1, 12),
-      pauseMsMax: pick(random, [10, 40, 120]),
-      recordsMax: pick(random, [1, 4, 10]),
+      unansweredMax: between(random, 2, 12),
+      pauseMsMax: pick(random, [10, 30, 60]),
+      recordsMax: pick(random, [2, 5, 12]),
       paddingBytesMax: pick(random, [10, 100, 600]),
       flawed: pick(random, [0, 0.02]),
     };

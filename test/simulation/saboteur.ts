@@ -21,12 +21,15 @@ export interface SaboteurOptions {
   readonly clients: readonly Client[];
   readonly administrator: Administrator;
   readonly topicNames: readonly string[];
+  /** Every kind of fault, and losses of power for sure; else a part of the kinds. */
+  readonly everything: boolean;
 }
 
 type Mischief = () => void;
 
 /** Each history has this part of the kinds, so that some are met without the others. */
 const KINDS_PART = 0.6;
+const PATIENCE_MS = 10_000;
 
 export class Saboteur {
   readonly #options: SaboteurOptions;
@@ -57,10 +60,10 @@ export class Saboteur {
       () => this.#jumpClock(),
       () => this.#recreateTopic(),
     ];
-    this.#powerFails = chance(random, 0.6);
-    const kinds = all.filter(() => chance(random, KINDS_PART));
+    this.#powerFails = chance(random, 0.6) || options.everything;
+    const kinds = all.filter(() => chance(random, KINDS_PART) || options.everything);
     this.#kinds = kinds.length > 0 ? kinds : all;
-    this.#pauseMsMax = pick(random, [150, 400, 900]);
+    this.#pauseMsMax = pick(random, [100, 250, 500]);
     this.#next();
   }
 
@@ -79,7 +82,9 @@ export class Saboteur {
 
   #next(): void {
     const { clock, random, machine } = this.#options;
-    clock.after(between(random, 5, this.#pauseMsMax), () => {
+    // More and more seldom, so that every history comes to its end.
+    const patience = 1 + clock.monotonicMs() / PATIENCE_MS;
+    clock.after(between(random, 5, this.#pauseMsMax) * patience, () => {
       if (this.#stopped) return;
       // A broker that is still starting is mostly left alone, or it would never get anything done.
       if (machine.isServing || chance(random, 0.15)) pick(random, this.#kinds)();

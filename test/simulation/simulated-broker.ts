@@ -16,13 +16,14 @@ import type { SimulatedClock } from '../../src/base/simulated-clock.js';
 import {
   failed,
   type RouteImage,
+  SUPERVISOR_DEADLINE_MS,
   type SupervisorCommand,
   type SupervisorEvent,
   type SupervisorReply,
 } from '../../src/broker/messages.js';
 import { NativeDoor } from '../../src/broker/native/native-door.js';
 import { ReadBuffer } from '../../src/broker/read-buffer.js';
-import { Router, SUPERVISOR_DEADLINE_MS } from '../../src/broker/router.js';
+import { Router } from '../../src/broker/router.js';
 import { startSupervisor } from '../../src/broker/start-supervisor.js';
 import type { SupervisorActor } from '../../src/broker/supervisor.js';
 import type { BrokerConfig } from '../../src/config/broker-config.js';

@@ -11,6 +11,7 @@ import { placeRecords } from '../place-records.js';
 import type { PartitionEntry } from '../topic-table.js';
 import { type Appended, notAppended } from '../worker-link.js';
 import { serve } from './context.js';
+import { BATCHES_MAX, refuseTooManyPartitions } from './limits.js';
 import { topicOf } from './topics.js';
 
 const ACKS_ALL = -1;
@@ -30,7 +31,9 @@ interface Batch {
 export const serveProduce = serve(produce, ({ router, connection, version, body, frame, begin }) => {
   const { acks, topicData, transactionalId } = body;
   const badAcks = acks !== ACKS_ALL && acks !== ACKS_LEADER && acks !== ACKS_NONE;
+  refuseTooManyPartitions(topicData, ({ partitionData }) => partitionData);
   const batches: Batch[] = [];
+  let tries = 0;
   for (const topic of topicData) {
     const found = topicOf(router, topic, version >= 13);
     for (const { index, records } of topic.partitionData) {
@@ -40,9 +43,11 @@ export const serveProduce = serve(produce, ({ router, connection, version, body,
       const refused = badAcks
         ? 'INVALID_REQUIRED_ACKS'
         : entry
-          ? (transactional ?? problemOf(records, version))
+          ? (transactional ?? problemOf(entry, records, version))
           : unknown;
-      batches.push({ entry, records, refused });
+      // What is too much for one request is to be sent again: this error makes every client do so.
+      const tooMany = refused === null && ++tries > BATCHES_MAX;
+      batches.push({ entry, records, refused: tooMany ? 'NOT_LEADER_OR_FOLLOWER' : refused });
     }
   }
   const tried = batches.flatMap(({ entry, refused }) => (entry && refused === null ? [entry] : []));
@@ -106,7 +111,12 @@ export const serveProduce = serve(produce, ({ router, connection, version, body,
   return true;
 });
 
-function problemOf(records: RecordsSlice | null, version: number): ErrorName | null {
+function problemOf(
+  { topic }: PartitionEntry,
+  records: RecordsSlice | null,
+  version: number,
+): ErrorName | null {
+  if (topic.image.internal) return 'INVALID_TOPIC_EXCEPTION';
   if (!records || records.length === 0) return 'INVALID_RECORD';
   if (version >= ZSTD_VERSION || records.length < BATCH_HEADER_BYTES) return null;
   const codec = readAttributes(records.bytes, records.start) & ATTRIBUTE_CODEC_MASK;

@@ -10,6 +10,7 @@ import type { Router } from '../router.js';
 import type { PartitionEntry } from '../topic-table.js';
 import { serve } from './context.js';
 import { type Session, type SessionPartition, tell } from './fetch-sessions.js';
+import { refuseTooManyPartitions } from './limits.js';
 import { epochProblem } from './topics.js';
 
 const READ_COMMITTED = 1;
@@ -64,8 +65,30 @@ function question(router: Router, asked: SessionPartition, byId: boolean): Quest
   };
 }
 
-function partitionOf({ asked, fetched, error, diverging }: Answered, committed: boolean) {
+/** What consumers know how to live with; of anything else some give up. */
+const ERRORS_OF_FETCH: ReadonlySet<ErrorName> = new Set([
+  'NONE',
+  'UNKNOWN_SERVER_ERROR',
+  'OFFSET_OUT_OF_RANGE',
+  'CORRUPT_MESSAGE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'NOT_LEADER_OR_FOLLOWER',
+  'KAFKA_STORAGE_ERROR',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'UNKNOWN_TOPIC_ID',
+]);
+
+function failureOf({ error, fetched, entry }: Answered, byId: boolean): ErrorName {
   const failure = error !== 'NONE' ? error : (fetched?.error ?? 'NONE');
+  // The topic was deleted while it was waited for.
+  if (byId && failure === 'UNKNOWN_TOPIC_OR_PARTITION' && entry?.topic.deleted) return 'UNKNOWN_TOPIC_ID';
+  return ERRORS_OF_FETCH.has(failure) ? failure : 'NOT_LEADER_OR_FOLLOWER';
+}
+
+function partitionOf(answered: Answered, byId: boolean, committed: boolean) {
+  const { asked, fetched, diverging } = answered;
+  const failure = failureOf(answered, byId);
   const known = failure === 'NONE' ? fetched : null;
   return {
     partitionIndex: asked.partition,
@@ -86,7 +109,7 @@ function byTopic(answered: readonly Answered[], byId: boolean, committed: boolea
     const key = byId ? one.asked.topicId : one.asked.topic;
     const topic = topics.get(key) ?? { asked: one.asked, partitions: [] };
     topics.set(key, topic);
-    topic.partitions.push(partitionOf(one, committed));
+    topic.partitions.push(partitionOf(one, byId, committed));
   }
   return [...topics.values()].map(({ asked, partitions }) => ({
     topic: asked.topic,
@@ -108,6 +131,8 @@ function hasNews(session: Session, { asked, error, fetched, diverging }: Answere
 }
 
 export const serveFetch = serve(fetch, ({ router, connection, sessions, version, body, begin }) => {
+  refuseTooManyPartitions(body.topics, ({ partitions }) => partitions);
+  refuseTooManyPartitions(body.forgottenTopicsData, ({ partitions }) => partitions);
   const answer = begin();
   const byId = version >= BY_ID_VERSION;
   const committed = body.isolationLevel === READ_COMMITTED;

@@ -7,6 +7,7 @@ import type { ListedOffset, ListOffsetsTarget } from '../list-offsets.js';
 import type { Router } from '../router.js';
 import type { PartitionEntry } from '../topic-table.js';
 import { serveAtOnce } from './context.js';
+import { refuseTooManyPartitions } from './limits.js';
 import { epochProblem } from './topics.js';
 
 type Asked = ListOffsetsRequest['topics'][number]['partitions'][number];

@@ -1,3 +1,4 @@
+import { OdradekError } from '../../base/errors.js';
 import type { Api } from '../../protocol/kafka/api.js';
 import { encodeResponse } from '../../protocol/kafka/headers.js';
 import type { DecodedFields, EncodableFields, Fields } from '../../protocol/kafka/schema.js';
@@ -8,6 +9,8 @@ import type { FetchSessions } from './fetch-sessions.js';
 
 /** A request's place in the order of answers on its connection. */
 export interface Slot {
+  /** Whether the peer is gone, so that nobody waits for the answer. */
+  isUnwanted(): boolean;
   /** The answer; `release` is called when its bytes are no longer needed. */
   fill(pieces: readonly Uint8Array[], release?: () => void): void;
   /** There is no answer: Produce with acks 0. */
@@ -33,6 +36,9 @@ export interface KafkaRequest<Request extends Fields, Response extends Fields> {
 }
 
 export interface KafkaAnswer<Response extends Fields> {
+  /** As {@link Slot.isUnwanted}. */
+  isUnwanted(): boolean;
+  /** Closes the connection if the answer cannot be said: it repeats names, and malformed ones grow when they are decoded. */
   reply(response: EncodableFields<Response>, release?: () => void): void;
   /** There is no answer. */
   skip(): void;
@@ -60,6 +66,12 @@ export interface RawRequest {
   readonly begin: () => Slot;
 }
 
+/** The message of an error that says what is wrong with the bytes of a peer; any other is thrown again. */
+export function protocolProblem(error: unknown): string {
+  if (error instanceof OdradekError && error.code === 'ODR_PROTOCOL') return error.message;
+  throw error;
+}
+
 /** Ties an API's tables to its handler. The handler returns false if the request must wait; then it has not begun it. */
 export function serve<Request extends Fields, Response extends Fields>(
   api: Api<Request, Response>,
@@ -81,8 +93,22 @@ export function serve<Request extends Fields, Response extends Fields>(
         begin() {
           const slot = raw.begin();
           return {
-            reply: (response, release) =>
-              slot.fill(encodeResponse(api, version, correlationId, response), release),
+            isUnwanted: () => slot.isUnwanted(),
+            reply(response, release) {
+              if (slot.isUnwanted()) {
+                release?.();
+                return;
+              }
+              let pieces: readonly Uint8Array[];
+              try {
+                pieces = encodeResponse(api, version, correlationId, response);
+              } catch (error) {
+                release?.();
+                raw.connection.fail(protocolProblem(error));
+                return;
+              }
+              slot.fill(pieces, release);
+            },
             skip: () => slot.skip(),
             onCancel: (cancel, abandon) => slot.onCancel(cancel, abandon),
           };

@@ -1,21 +1,25 @@
 // The Kafka door: one connection of a Kafka client. Requests are handled side by side and answered strictly in their order
 // (Kafka's protocol guide, "Network"). A request that cannot be understood closes the connection, as with Kafka; so does an
 // API or a version that is not served, but for ApiVersions, which answers in version 0 (KIP-511).
-import { OdradekError } from '../../base/errors.js';
 import type { RequestHeader } from '../../protocol/kafka/headers.js';
 import { decodeRequestHeader, encodeResponse } from '../../protocol/kafka/headers.js';
+import { produce } from '../../protocol/kafka/messages/00-produce.js';
 import { fetch } from '../../protocol/kafka/messages/01-fetch.js';
 import { apiVersions } from '../../protocol/kafka/messages/18-api-versions.js';
 import type { Connection, Door } from '../connection.js';
 import type { Frame } from '../frame-receiver.js';
 import type { Router } from '../router.js';
 import { unsupportedApiVersions } from './18-api-versions.js';
-import type { Served, Slot } from './context.js';
+import { protocolProblem, type Served, type Slot } from './context.js';
 import type { FetchSessions } from './fetch-sessions.js';
+import { PENDING_BYTES_MAX, REQUEST_BYTES_MAX } from './limits.js';
 import { SERVED, servedApi } from './served.js';
 
+/** An unanswered request, or an answer whose turn has not come. */
 interface Place {
   pieces: readonly Uint8Array[] | null;
+  /** What it adds to the connection's pending bytes: those of the request, then those of the answer. */
+  bytes: number;
   release: (() => void) | undefined;
   isFetch: boolean;
   done: boolean;
@@ -31,6 +35,7 @@ export class KafkaDoor implements Door {
   readonly #places: Place[] = [];
   /** An answer to a Fetch holds memory until the answers before it are out: one at a time. */
   #fetching = false;
+  #pendingBytes = 0;
   #closed = false;
 
   /** `sessions` is one for all connections of a broker. */
@@ -48,11 +53,23 @@ export class KafkaDoor implements Door {
         this.#refuse(header);
         return true;
       }
-      if (served.api.key === fetch.key && this.#fetching) return false;
-      return this.#handle(served, header, frame);
+      // The records of a Produce request lie in the write buffer, which has bounds of its own.
+      const bytes = served.api.key === produce.key ? 0 : frame.end - frame.start;
+      if (bytes > REQUEST_BYTES_MAX) {
+        this.#connection.fail(`a ${served.api.name} request of ${bytes} bytes`);
+        return true;
+      }
+      if (!this.#hasRoomFor(served, bytes)) {
+        this.#hurry();
+        return false;
+      }
+      if (!this.#handle(served, header, frame, bytes)) return false;
+      // The connection takes no further frame before one is answered.
+      if (this.#places.length > 1 && this.#places.length >= this.#router.options.config.requestsMax)
+        this.#hurry();
+      return true;
     } catch (error) {
-      if (!(error instanceof OdradekError) || error.code !== 'ODR_PROTOCOL') throw error;
-      this.#connection.fail(error.message);
+      this.#connection.fail(protocolProblem(error));
       return true;
     }
   }
@@ -69,7 +86,17 @@ export class KafkaDoor implements Door {
     }
   }
 
-  #handle(served: Served, header: RequestHeader, frame: Frame): boolean {
+  #hasRoomFor({ api }: Served, bytes: number): boolean {
+    if (api.key === fetch.key && this.#fetching) return false;
+    return this.#places.length === 0 || this.#pendingBytes + bytes <= PENDING_BYTES_MAX;
+  }
+
+  /** A frame has to wait, and with it the memory that it lies in: what others wait for ends its own wait. */
+  #hurry(): void {
+    this.#places[0]?.cancel?.();
+  }
+
+  #handle(served: Served, header: RequestHeader, frame: Frame, bytes: number): boolean {
     const { apiVersion, correlationId, clientId, bodyStart } = header;
     return served.handle({
       router: this.#router,
@@ -81,7 +108,7 @@ export class KafkaDoor implements Door {
       version: apiVersion,
       correlationId,
       clientId,
-      begin: () => this.#begin(served.api.key === fetch.key),
+      begin: () => this.#begin(served.api.key === fetch.key, bytes),
     });
   }
 
@@ -90,13 +117,14 @@ export class KafkaDoor implements Door {
       this.#connection.fail(`API ${apiKey} version ${apiVersion} is not served`);
       return;
     }
-    const slot = this.#begin(false);
+    const slot = this.#begin(false, 0);
     slot.fill(encodeResponse(apiVersions, 0, correlationId, unsupportedApiVersions));
   }
 
-  #begin(isFetch: boolean): Slot {
+  #begin(isFetch: boolean, bytes: number): Slot {
     const place: Place = {
       pieces: null,
+      bytes,
       release: undefined,
       isFetch,
       done: false,
@@ -104,6 +132,7 @@ export class KafkaDoor implements Door {
       abandon: null,
     };
     this.#places.push(place);
+    this.#pendingBytes += bytes;
     this.#connection.begin();
     if (isFetch) this.#fetching = true;
     const end = (pieces: readonly Uint8Array[] | null, release?: () => void) => {
@@ -112,12 +141,16 @@ export class KafkaDoor implements Door {
         return;
       }
       place.done = true;
+      this.#pendingBytes -= place.bytes;
+      place.bytes = (pieces ?? []).reduce((sum, piece) => sum + piece.length, 0);
+      this.#pendingBytes += place.bytes;
       place.pieces = pieces;
       place.release = release;
       place.cancel = null;
       this.#sendInOrder();
     };
     return {
+      isUnwanted: () => this.#closed,
       fill: end,
       skip: () => end(null),
       onCancel: (cancel, abandon) => {
@@ -131,6 +164,7 @@ export class KafkaDoor implements Door {
   #sendInOrder(): void {
     for (let first = this.#places[0]; first?.done; first = this.#places[0]) {
       this.#places.shift();
+      this.#pendingBytes -= first.bytes;
       if (first.isFetch) this.#fetching = false;
       if (first.pieces) this.#connection.send(first.pieces, first.release);
       this.#connection.finish();

@@ -5,6 +5,7 @@ import { serveMetadata } from './03-metadata.js';
 import { serveApiVersions } from './18-api-versions.js';
 import { serveCreateTopics } from './19-create-topics.js';
 import { serveDeleteTopics } from './20-delete-topics.js';
+import { serveInitProducerId } from './22-init-producer-id.js';
 import { serveOffsetForLeaderEpoch } from './23-offset-for-leader-epoch.js';
 import { serveDescribeConfigs } from './32-describe-configs.js';
 import { serveDescribeCluster } from './60-describe-cluster.js';
@@ -20,6 +21,7 @@ export const SERVED: readonly Served[] = [
   serveApiVersions,
   serveCreateTopics,
   serveDeleteTopics,
+  serveInitProducerId,
   serveOffsetForLeaderEpoch,
   serveDescribeConfigs,
   serveDescribeCluster,

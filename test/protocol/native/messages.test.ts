@@ -35,6 +35,11 @@ const anyFailure = fc.option(failure, { nil: null });
 const type = <Type extends string>(value: Type) => fc.constant(value);
 const list = <Item>(item: fc.Arbitrary<Item>) => fc.array(item, { maxLength: 4 });
 
+const producer = record({
+  producerId: fc.maxSafeNat(),
+  producerEpoch: fc.integer({ min: 0, max: 32_767 }),
+});
+
 const topic = record({
   name: text,
   error: anyFailure,
@@ -96,6 +101,7 @@ const request: fc.Arbitrary<RequestBody> = fc.oneof(
       }),
     ),
   }),
+  record({ type: type('initProducerId'), current: fc.option(producer, { nil: null }) }),
   record({ type: type('cancel'), correlationId: uint32 }),
 );
 
@@ -168,6 +174,7 @@ const response: fc.Arbitrary<ResponseBody> = fc.oneof(
       record({ topic: text, partition: index, error: anyFailure, offset: int64, timestampMs: int64 }),
     ),
   }),
+  record({ type: type('initProducerId'), producer }),
 );
 
 describe('RequestHeader', () => {
@@ -253,6 +260,20 @@ describe('RequestHeader', () => {
       .ldelim()
       .finish();
     expect(() => decodeRequestHeader(bytes)).toThrow(expect.objectContaining({ code: 'ODR_PROTOCOL' }));
+  });
+
+  it.each([
+    ['a negative producer id', { producerId: -1, producerEpoch: 0 }, 'producer_id'],
+    ['an epoch that is no int16', { producerId: 1, producerEpoch: 32_768 }, 'producer_epoch'],
+  ])('refuses %s', (_, current, field) => {
+    const bytes = encodeRequestHeader({
+      correlationId: 1,
+      timeoutMs: 0,
+      body: { type: 'initProducerId', current },
+    });
+    expect(() => decodeRequestHeader(bytes)).toThrow(
+      expect.objectContaining({ code: 'ODR_PROTOCOL', message: expect.stringContaining(field) }),
+    );
   });
 
   it('keeps nothing of the bytes that it was read from', () => {

@@ -1,0 +1,201 @@
+// Idempotent producers at a partition's actor. What the actor does for batches of all kinds is tested through its host.
+import { describe, expect, it } from 'vitest';
+import { createViews, ViewWriter } from '../../src/actor/view.js';
+import { errorName } from '../../src/base/errors.js';
+import { toLeaderEpoch, toPartitionIndex } from '../../src/base/ids.js';
+import { resolveTopicConfig } from '../../src/config/topic-config.js';
+import type { LogRecovery } from '../../src/log/open-log.js';
+import { type Completion, PartitionActor } from '../../src/partition/partition-actor.js';
+import { BatchBuilder, type BuildOptions } from '../../src/record/batch-builder.js';
+import { from, LogMachine } from '../log/log-fixture.js';
+
+interface Numbered extends BuildOptions {
+  readonly count?: number;
+}
+
+function batch({ count = 1, ...options }: Numbered): Buffer {
+  const builder = new BatchBuilder();
+  for (let i = 0; i < count; i++)
+    builder.add({ timestampMs: 1, key: null, value: Buffer.alloc(8), headers: [] });
+  return builder.build({ producerId: 1, producerEpoch: 0, ...options });
+}
+
+/** An actor on a simulated machine, and what it completed. */
+class Scene {
+  readonly machine = new LogMachine();
+  readonly #settings: Readonly<Record<string, string>>;
+  completed: { readonly token: number; readonly error: string; readonly baseOffset: number }[] = [];
+  raw: Completion[] = [];
+  actor: PartitionActor;
+  #token = 0;
+  #epoch = 0;
+
+  constructor(settings: Readonly<Record<string, string>> = {}) {
+    this.#settings = settings;
+    this.actor = this.open({ type: 'clean' });
+  }
+
+  open(recovery: LogRecovery): PartitionActor {
+    const { config } = resolveTopicConfig({ topicDefaults: {} }, Object.entries(this.#settings));
+    this.actor = new PartitionActor({
+      topic: 'orders',
+      partition: toPartitionIndex(0),
+      log: this.machine.open({ config, recovery }),
+      generation: 1,
+      leaderEpoch: toLeaderEpoch(this.#epoch++),
+      config,
+      view: new ViewWriter(createViews(1), 0),
+      clock: this.machine.clock,
+      logger: this.machine.logger,
+      complete: (completion) => {
+        const { token, error, baseOffset } = completion;
+        this.raw.push(completion);
+        this.completed.push({ token, error: errorName(error), baseOffset });
+      },
+      advanced: () => {},
+    });
+    return this.actor;
+  }
+
+  /** Stages batches and commits them as a group; returns what was completed by then, `error` or the base offset of each. */
+  group(...batches: readonly Numbered[]): (string | number)[] {
+    this.completed = [];
+    for (const options of batches) this.actor.stage(this.#token++, batch(options));
+    this.actor.commit();
+    return this.outcomes;
+  }
+
+  /** In the order of the batches. */
+  get outcomes(): (string | number)[] {
+    const inOrder = [...this.completed].sort((a, b) => a.token - b.token);
+    return inOrder.map(({ error, baseOffset }) => (error === 'NONE' ? baseOffset : error));
+  }
+}
+
+const OUT_OF_ORDER = 'OUT_OF_ORDER_SEQUENCE_NUMBER';
+
+describe('PartitionActor', () => {
+  it('answers a batch that comes again with its first offset, and does not append it', () => {
+    const scene = new Scene();
+    expect(scene.group({ baseSequence: 0, count: 3 }, { baseSequence: 3 })).toEqual([0, 3]);
+    expect(scene.group({ baseSequence: 0, count: 3 }, { baseSequence: 4 }, { baseSequence: 3 })).toEqual([
+      0, 4, 3,
+    ]);
+    expect(scene.group({ producerId: -1, producerEpoch: -1, baseSequence: -1 })).toEqual([5]);
+  });
+
+  it('knows a batch again that is in the same group', () => {
+    const scene = new Scene();
+    expect(
+      scene.group({ baseSequence: 0 }, { baseSequence: 0 }, { baseSequence: 1 }, { baseSequence: 1 }),
+    ).toEqual([0, 0, 1, 1]);
+    expect(scene.raw.every(({ logStartOffset }) => logStartOffset === 0)).toBe(true);
+  });
+
+  it('refuses gaps and old epochs, and goes on', () => {
+    const scene = new Scene();
+    expect(
+      scene.group(
+        { baseSequence: 0 },
+        { baseSequence: 2 },
+        { producerEpoch: 1, baseSequence: 1 },
+        { producerEpoch: 1, baseSequence: 0 },
+        { baseSequence: 1 },
+        { producerEpoch: 1, baseSequence: 1 },
+      ),
+    ).toEqual([0, OUT_OF_ORDER, OUT_OF_ORDER, 1, 'INVALID_PRODUCER_EPOCH', 2]);
+  });
+
+  it('refuses batches of transactions', () => {
+    const scene = new Scene();
+    expect(
+      scene.group(
+        { baseSequence: 0, isTransactional: true },
+        { producerId: -1, producerEpoch: -1, baseSequence: -1, isTransactional: true },
+      ),
+    ).toEqual(['UNSUPPORTED_FOR_MESSAGE_FORMAT', 'UNSUPPORTED_FOR_MESSAGE_FORMAT']);
+  });
+
+  it('forgets a group that could not be written: it can come again', () => {
+    const scene = new Scene();
+    scene.group({ baseSequence: 0 });
+    scene.machine.disk.failNext({ operation: 'write', code: 'ENOSPC' });
+    expect(scene.group({ baseSequence: 1 }, { baseSequence: 2 }, { baseSequence: 1 })).toEqual([
+      'KAFKA_STORAGE_ERROR',
+      'KAFKA_STORAGE_ERROR',
+      'KAFKA_STORAGE_ERROR',
+    ]);
+    expect(scene.group({ baseSequence: 2 }, { baseSequence: 1 }, { baseSequence: 2 })).toEqual([
+      OUT_OF_ORDER,
+      1,
+      2,
+    ]);
+  });
+
+  it('completes the first part of a group when the disk fails in its midst, and what repeats that part', () => {
+    const scene = new Scene({ 'segment.bytes': '200' });
+    scene.group({ baseSequence: 0 });
+    // Two batches fill a segment: the second run of the group goes to a new one.
+    scene.machine.disk.failNext({ operation: 'write', code: 'EIO', path: '00000000000000000002.log' });
+    const group = [{ baseSequence: 1 }, { baseSequence: 2 }, { baseSequence: 1 }, { baseSequence: 2 }];
+    expect(scene.group(...group)).toEqual([1, 'KAFKA_STORAGE_ERROR', 1, 'KAFKA_STORAGE_ERROR']);
+    expect(scene.group({ baseSequence: 2 })).toEqual([2]);
+  });
+
+  it('says the same time again where the broker gives the time', () => {
+    const scene = new Scene({ 'message.timestamp.type': 'LogAppendTime' });
+    scene.machine.clock.advance(1000);
+    scene.group({ baseSequence: 0 });
+    scene.machine.clock.advance(1000);
+    scene.group({ baseSequence: 0 });
+    const [first, again] = scene.raw;
+    expect(first?.logAppendTimeMs).toBeGreaterThan(0);
+    expect(again?.logAppendTimeMs).toBe(first?.logAppendTimeMs);
+    const created = new Scene();
+    created.group({ baseSequence: 0 }, { baseSequence: 0 });
+    expect(created.raw.map(({ logAppendTimeMs }) => logAppendTimeMs)).toEqual([-1, -1]);
+  });
+
+  it('acknowledges a repeated batch no sooner than the first one: with flush.acks when it is on the disk', () => {
+    const scene = new Scene({ 'flush.acks': 'true' });
+    expect(scene.group({ baseSequence: 0 }, { baseSequence: 0 })).toEqual([]);
+    scene.machine.settle();
+    expect(scene.outcomes).toEqual([0, 0]);
+    expect(scene.group({ baseSequence: 0 })).toEqual([0]);
+  });
+
+  it('waits for the disk with a repeated batch that an earlier owner of the log left in the page cache', () => {
+    const scene = new Scene({ 'flush.acks': 'true' });
+    scene.group({ baseSequence: 0 });
+    scene.machine.crash();
+    scene.open(from(0));
+    expect(scene.group({ baseSequence: 0 })).toEqual([]);
+    scene.machine.settle();
+    expect(scene.outcomes).toEqual([0]);
+    scene.machine.losePower();
+    scene.open(from(0));
+    expect(scene.group({ baseSequence: 0 }, { baseSequence: 1 })).toEqual([]);
+    scene.machine.settle();
+    expect(scene.outcomes).toEqual([0, 1]);
+  });
+
+  it('refuses repeated batches that wait for the disk when that fails, or when it ends', () => {
+    const scene = new Scene({ 'flush.acks': 'true' });
+    scene.machine.disk.failNext({ operation: 'sync', code: 'EIO' });
+    scene.group({ baseSequence: 0 }, { baseSequence: 0 });
+    scene.machine.settle();
+    expect(scene.outcomes).toEqual(['KAFKA_STORAGE_ERROR', 'KAFKA_STORAGE_ERROR']);
+    const ending = new Scene({ 'flush.acks': 'true' });
+    ending.group({ baseSequence: 0 }, { baseSequence: 0 });
+    ending.actor.close(() => {});
+    expect(ending.outcomes).toEqual(['NOT_LEADER_OR_FOLLOWER', 'NOT_LEADER_OR_FOLLOWER']);
+  });
+
+  it('forgets silent producers at the retention check', () => {
+    const scene = new Scene();
+    scene.group({ baseSequence: 0 });
+    scene.machine.clock.advance(86_400_000);
+    scene.actor.applyRetention();
+    expect(scene.group({ baseSequence: 7 })).toEqual([1]);
+  });
+});
