@@ -120,7 +120,10 @@ export class DataDirectoryState {
     this.#write();
   }
 
-  /** Removes the folders of a deleted topic that still bear its id. */
+  /**
+   * Removes the folders of a deleted topic that still bear its id, and what the checkpoints say of it: before that is
+   * written, no topic of the same name may be created, or a crash would have it begin where the old one ended.
+   */
   removeTopic(
     topic: string,
     topicId: TopicId,
@@ -143,7 +146,9 @@ export class DataDirectoryState {
         });
         return;
       }
-      done(null);
+      this.#whenWritten.push(() => done(null));
+      this.#changed = true;
+      this.#write();
     };
     removeFrom(0);
   }

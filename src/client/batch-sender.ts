@@ -2,8 +2,9 @@
 // for one broker shares requests.
 //
 // How an idempotent producer's batch that was refused out of order is judged: if one before it waits for a clear answer, that
-// one decides, and this one is sent again as it is. Else the partition lacks something that was acknowledged or given up: the
-// batch is certainly not there, nor are those behind it, and all of them are sent again under the next epoch (KIP-360).
+// one decides, and this one is sent again as it is. Else the partition lacks something that was acknowledged or given up, and
+// certainly does not have the batch: it is sent again under the next epoch (KIP-360), and so are those behind it, each when
+// it is certain that the partition does not have it.
 import { brokerError, type ErrorName, OdradekError } from '../base/errors.js';
 import {
   type ProducePartitionResult,
@@ -104,13 +105,11 @@ export class BatchSender {
   #next(queue: PartitionQueue): ProducerBatch | null {
     const { requestsInFlightMax } = this.#options;
     const batch = queue.peek(requestsInFlightMax);
-    if (
-      !batch ||
-      (batch.producer === null && this.#identity && !this.#number(queue, batch, this.#identity))
-    ) {
-      return null;
-    }
-    return queue.next(requestsInFlightMax);
+    if (!batch || !this.#identity || batch.producer !== null) return queue.next(requestsInFlightMax);
+    // While it has to wait, those behind it that may be in the log go on, so that their fate becomes clear.
+    const next = this.#number(queue, batch, this.#identity) ? batch : queue.peekNumbered(requestsInFlightMax);
+    if (next) queue.take(next);
+    return next;
   }
 
   /** False: the batch has to wait. */
@@ -185,7 +184,10 @@ export class BatchSender {
       this.#retry(queue, batch, error);
     } else if (queue.finish(batch)) {
       if (error) this.#giveUp(queue, batch, error);
-      else this.#deliver(batch, result);
+      else {
+        queue.appended(batch);
+        this.#deliver(batch, result);
+      }
       if (queue.waiting > 0) this.schedule(queue);
     }
   }
@@ -196,9 +198,8 @@ export class BatchSender {
 
   /** Whether a numbered batch that is to be sent again keeps its number. */
   #judge(queue: PartitionQueue, batch: ProducerBatch, error: OdradekError): void {
-    if (batch.isVoid) batch.unnumber();
-    else if (!OUT_OF_ORDER.has(error.errorName)) batch.isInDoubt = true;
-    else if (queue.isFirstNumbered(batch)) {
+    if (!OUT_OF_ORDER.has(error.errorName)) batch.isInDoubt = true;
+    else if (batch.isVoid || queue.isFirstNumbered(batch)) {
       this.#renewIdentity(batch);
       queue.voidAfter(batch);
       batch.unnumber();

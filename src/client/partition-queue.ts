@@ -9,6 +9,11 @@ import type { Timer } from '../base/clock.js';
 import { type ProducerIdentity, sequenceAfter } from '../record/producer-identity.js';
 import type { ProducerBatch } from './producer-batch.js';
 
+/** A partition compares a batch with so many of its producer's (KIP-98): what is farther back looks like a gap. */
+const REMEMBERED_BATCHES = 5;
+
+const isNumbered = ({ producer }: ProducerBatch): boolean => producer !== null;
+
 export class PartitionQueue {
   readonly topic: string;
   readonly partition: number;
@@ -21,6 +26,10 @@ export class PartitionQueue {
   /** Whose numbers are given now, and the next one. */
   #producer: ProducerIdentity | null = null;
   #nextSequence = 0;
+  /** How many batches have been numbered. */
+  #numbered = 0;
+  /** Whether the partition has a batch of {@link #producer}. */
+  #isKnown = false;
 
   constructor(topic: string, partition: number) {
     this.topic = topic;
@@ -41,10 +50,16 @@ export class PartitionQueue {
   /** The next batch to send, or null; `unansweredMax` bounds those that are sent and not answered. */
   next(unansweredMax: number): ProducerBatch | null {
     const batch = this.peek(unansweredMax);
-    if (!batch) return null;
-    this.#sealed.shift();
-    this.#unanswered.push(batch);
+    if (batch) this.take(batch);
     return batch;
+  }
+
+  /** The batch, which waits, is sent. */
+  take(batch: ProducerBatch): void {
+    const index = this.#sealed.indexOf(batch);
+    assert(index !== -1, 'a batch is sent when it waits');
+    this.#sealed.splice(index, 1);
+    this.#unanswered.push(batch);
   }
 
   /** The batch that {@link next} would return. */
@@ -53,34 +68,63 @@ export class PartitionQueue {
     return this.#sealed[0] ?? null;
   }
 
-  /** Gives the batch the next number of the producer; false if it has to wait for batches numbered for another one. */
+  /** The first of the waiting batches that was sent before and may be in the log; null as {@link peek}. */
+  peekNumbered(unansweredMax: number): ProducerBatch | null {
+    if (this.retryTimer || this.#unanswered.length >= unansweredMax) return null;
+    return this.#sealed.find(isNumbered) ?? null;
+  }
+
+  /**
+   * Gives the batch the next number of the producer. False if it has to wait: for batches numbered for another identity; for
+   * the first one of this identity, because a partition that does not know a producer takes any number; or for one so far
+   * back that the partition might not remember it beside this one.
+   */
   number(batch: ProducerBatch, producer: ProducerIdentity): boolean {
+    const first = this.#firstNumbered();
     if (producer !== this.#producer) {
-      if ([...this.#unanswered, ...this.#sealed].some((other) => other.producer !== null)) return false;
+      if (first) return false;
       this.#producer = producer;
       this.#nextSequence = 0;
-    }
-    batch.number(producer, this.#nextSequence);
+      this.#isKnown = false;
+    } else if (first && (!this.#isKnown || this.#numbered - first.ordinal >= REMEMBERED_BATCHES))
+      return false;
+    batch.number(producer, this.#nextSequence, this.#numbered++);
     this.#nextSequence = sequenceAfter(this.#nextSequence, batch.recordCount);
     return true;
   }
 
+  /** The partition has a batch that was numbered: from here on it knows the producer. */
+  appended({ producer }: ProducerBatch): void {
+    if (producer !== null && producer === this.#producer) this.#isKnown = true;
+  }
+
   /** The batch numbered last is not sent after all. */
   takeNumberBack(batch: ProducerBatch): void {
+    assert(batch.ordinal === this.#numbered - 1, 'only the last number can be given again');
+    this.#numbered--;
     this.#nextSequence = batch.baseSequence;
     batch.unnumber();
   }
 
   /** Whether no batch before it waits, with a number, for a clear answer. */
   isFirstNumbered(batch: ProducerBatch): boolean {
-    const before = ({ sequence, producer }: ProducerBatch) => producer !== null && sequence < batch.sequence;
-    return !this.#unanswered.some(before) && !this.#sealed.some(before);
+    return this.#firstNumbered() === batch;
   }
 
-  /** The batch is certainly not in the log, and so none of those that were numbered after it. */
+  /** The batch is certainly not in the log: those that were numbered after it need other numbers, unless they are. */
   voidAfter(batch: ProducerBatch): void {
-    for (const later of this.#unanswered) if (later.sequence > batch.sequence) later.isVoid = true;
-    for (const later of this.#sealed) if (later.sequence > batch.sequence) later.unnumber();
+    for (const later of [...this.#unanswered, ...this.#sealed]) {
+      if (later.sequence > batch.sequence && isNumbered(later)) later.isVoid = true;
+    }
+    for (const later of this.#sealed) if (later.isVoid && !later.isInDoubt) later.unnumber();
+  }
+
+  #firstNumbered(): ProducerBatch | null {
+    let first: ProducerBatch | null = null;
+    for (const batch of [...this.#unanswered, ...this.#sealed]) {
+      if (isNumbered(batch) && (first === null || batch.ordinal < first.ordinal)) first = batch;
+    }
+    return first;
   }
 
   /** The batch was answered for good. False if it was given up before. */

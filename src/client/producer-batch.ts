@@ -22,9 +22,11 @@ export class ProducerBatch {
   /** Of an idempotent producer's batch that was sent: whose it is, and the number of its first record. */
   producer: ProducerIdentity | null = null;
   baseSequence = -1;
+  /** How many of its partition's batches were numbered before it. */
+  ordinal = -1;
   /** A try had no clear answer: the broker may have it. */
   isInDoubt = false;
-  /** A batch before it was refused: unless the broker says otherwise it is not in the log, and needs another number. */
+  /** One before it was refused: if the broker calls this one out of order, it needs another number. */
   isVoid = false;
   /** What the records take of the producer's buffer. */
   bufferedBytes = 0;
@@ -65,10 +67,11 @@ export class ProducerBatch {
   }
 
   /** Gives the batch its number, until {@link unnumber}. It must not be on its way to a broker. */
-  number(producer: ProducerIdentity, baseSequence: number): void {
+  number(producer: ProducerIdentity, baseSequence: number, ordinal: number): void {
     assert(this.producer === null, 'a batch has one number');
     this.producer = producer;
     this.baseSequence = baseSequence;
+    this.ordinal = ordinal;
     if (this.#bytes) stampProducer(this.#bytes, 0, producer, baseSequence);
   }
 
@@ -76,6 +79,7 @@ export class ProducerBatch {
   unnumber(): void {
     this.producer = null;
     this.baseSequence = -1;
+    this.ordinal = -1;
     this.isInDoubt = false;
     this.isVoid = false;
   }

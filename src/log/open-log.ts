@@ -311,6 +311,12 @@ class Opening {
       return;
     }
     const previous = this.#segments[index - 1];
+    if (previous && segment.bytes === 0 && index < this.#segments.length - 1) {
+      // A roll that failed left it behind. It holds nothing; whether anything is missing, the next segment tells.
+      this.#segments.splice(index, 1);
+      this.#removeSegments([segment], next);
+      return;
+    }
     if (previous && scan !== this.#scans[0] && this.#leavesHole(segment)) {
       const reason = `offset ${this.#logEndOffset} must follow, but the next segment begins at ${segment.baseOffset}`;
       this.#cutBehind({ segment: previous, position: previous.bytes, reason }, next);

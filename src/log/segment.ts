@@ -103,7 +103,9 @@ export class Segment {
   /** A new, empty segment; the file is created at once. Throws DiskError. */
   static create(disk: Disk, directory: string, baseOffset: Offset, nowMs: number): Segment {
     const segment = new Segment(disk, directory, baseOffset, NO_FILES, nowMs);
-    disk.truncate(segment.#log(), 0);
+    // Once the file is there nothing may fail: the log would grow past the base offset and have an empty segment in its middle.
+    const file = segment.#log();
+    if (disk.size(file) > 0) disk.truncate(file, 0);
     segment.#newNames = true;
     return segment;
   }

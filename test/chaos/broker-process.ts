@@ -20,6 +20,8 @@ export interface LogLine {
 export interface BrokerProcessOptions {
   readonly dataDirectory: string;
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  /** `HOST:PORT` of the native door. Default: a free port. */
+  readonly native?: string;
   readonly environment?: Readonly<Record<string, string>>;
   /** Called for each line of the log as it comes. */
   readonly onLine?: (line: LogLine, broker: BrokerProcess) => void;
@@ -54,9 +56,11 @@ export class BrokerProcess {
     throw new Error(`the broker did not start: ${broker.output}`);
   }
 
-  private constructor({ dataDirectory, settings = {}, environment = {}, onLine }: BrokerProcessOptions) {
+  private constructor(options: BrokerProcessOptions) {
+    const { dataDirectory, settings = {}, native = '127.0.0.1:0', environment = {}, onLine } = options;
     const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-    const doors = ['native', 'kafka', 'http'].flatMap((door) => [`--${door}-listen`, '127.0.0.1:0']);
+    const others = ['kafka', 'http'].flatMap((door) => [`--${door}-listen`, '127.0.0.1:0']);
+    const doors = ['--native-listen', native, ...others];
     const args = ['broker', '--data-dir', dataDirectory, '--log-format', 'json', ...doors, ...set];
     this.#child = spawn(process.execPath, [executable, ...args], {
       env: { ...process.env, ...environment },

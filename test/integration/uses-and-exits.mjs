@@ -1,4 +1,4 @@
-// Starts a broker, uses it and closes everything, three times, and does not call process.exit(): run by life.test.ts with
+// Starts a broker, uses it and closes everything, four times, and does not call process.exit(): run by life.test.ts with
 // --expose-gc. Prints what is left.
 import { readdirSync } from 'node:fs';
 import { Client } from 'odradek';
@@ -28,7 +28,7 @@ async function use() {
 
 async function footprint() {
   // Sockets and threads let go of what they had in a later turn.
-  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
   globalThis.gc();
   const openFiles = process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
   return { openFiles, mebibytes: Math.round(process.memoryUsage().arrayBuffers / 2 ** 20) };
@@ -39,7 +39,7 @@ const ownPipes = [process.stdout, process.stderr];
 const before = process.getActiveResourcesInfo();
 const uses = [await use()];
 const first = await footprint();
-uses.push(await use(), await use());
+uses.push(await use(), await use(), await use());
 const last = await footprint();
 // This script runs in an immediate of its own.
 const left = process.getActiveResourcesInfo().filter((resource) => resource !== 'Immediate');

@@ -76,7 +76,12 @@ async function writeLot(kafka: Kafka, lot: Lot): Promise<void> {
     const records = recordsOf(lot);
     for (let at = 0; at < records.length; at += RECORDS_PER_SEND) {
       const some = records.slice(at, at + RECORDS_PER_SEND);
-      const answers = await producer.send({ topic, acks, compression: CODECS[name], messages: some.map(messageOf) });
+      const answers = await producer.send({
+        topic,
+        acks,
+        compression: CODECS[name],
+        messages: some.map(messageOf),
+      });
       if (acks === 0) continue;
       for (const { partition, baseOffset } of answers) {
         const first = some.find((record) => record.partition === partition);
@@ -93,6 +98,8 @@ async function writeLot(kafka: Kafka, lot: Lot): Promise<void> {
 /** Headers are an object: a name that repeats has a list. */
 function messageOf({ partition, timestampMs, key, value, headers }: LotRecord): Message {
   const byName: Record<string, Buffer[]> = {};
-  for (const { name, value: bytes } of headers) (byName[name] ??= []).push(bytes ?? Buffer.alloc(0));
+  for (const { name, value: bytes } of headers) {
+    byName[name] = [...(byName[name] ?? []), bytes ?? Buffer.alloc(0)];
+  }
   return { partition, timestamp: String(timestampMs), key, value, headers: byName };
 }

@@ -75,22 +75,22 @@ export function partitionOf(lot: Lot, partition: number): LotRecord[] {
 function recordOf(lot: Lot, index: number): LotRecord {
   const draws = new Draws(lot.seed ^ Math.imul(index + 1, 2_654_435_761));
   return {
-    key: keyOf(draws, index),
-    value: valueOf(draws, index),
-    headers: headersOf(draws, index, lot.nullHeaderValues),
+    key: makeKey(draws, index),
+    value: makeValue(draws, index),
+    headers: makeHeaders(draws, index, lot.nullHeaderValues),
     partition: index % lot.partitions,
     offset: Math.floor(index / lot.partitions),
     timestampMs: lot.firstTimestampMs + 10 * index - 37 * (index % 7),
   };
 }
 
-function keyOf(draws: Draws, index: number): Buffer | null {
+function makeKey(draws: Draws, index: number): Buffer | null {
   if (index % 25 === 7) return null;
   if (index % 25 === 13) return Buffer.alloc(0);
   return draws.bytes(8 + draws.below(17));
 }
 
-function valueOf(draws: Draws, index: number): Buffer | null {
+function makeValue(draws: Draws, index: number): Buffer | null {
   if (index % 25 === 3) return null;
   if (index % 25 === 11) return Buffer.alloc(0);
   if (index % 625 === 500) {
@@ -100,7 +100,7 @@ function valueOf(draws: Draws, index: number): Buffer | null {
   return draws.bytes(draws.below(400)).map((byte) => 97 + (byte & 15)) as Buffer;
 }
 
-function headersOf(draws: Draws, index: number, nullValues: boolean): LotRecord['headers'] {
+function makeHeaders(draws: Draws, index: number, nullValues: boolean): LotRecord['headers'] {
   return Array.from({ length: draws.below(4) }, (_, place) => {
     const name = index % 10 === 9 ? 'same' : `h${'abc'.charAt(place)}`;
     const kind = draws.below(6);

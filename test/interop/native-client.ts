@@ -10,7 +10,9 @@ export async function writeWithNativeClient(address: string, lots: readonly Lot[
   const client = new Client({ brokers: [address] });
   try {
     for (const lot of lots) {
-      await client.admin().createTopic({ name: lot.topic, partitions: lot.partitions, configs: TOPIC_CONFIG });
+      await client
+        .admin()
+        .createTopic({ name: lot.topic, partitions: lot.partitions, configs: TOPIC_CONFIG });
       const producer = client.producer({ acks: ACKS[lot.acks], compression: lot.codec });
       await Promise.all(recordsOf(lot).map((record) => send(producer, lot, record)));
     }
@@ -106,7 +108,8 @@ async function byTime(
   const late = Math.max(...expected.map((record) => record.timestampMs)) + 1;
   const found = [await offsetAt(timestampMs), await offsetAt(0), await offsetAt(late)];
   const wanted = [offset, 0, -1];
-  if (found.join() !== wanted.join()) return `partition ${partition}: offsets by time ${found}, not ${wanted}`;
+  if (found.join() !== wanted.join())
+    return `partition ${partition}: offsets by time ${found}, not ${wanted}`;
   const read: LotRecord[] = [];
   const from = { timestampMs };
   for await (const message of client.consumer({ topic, partitions: [partition], from, until: 'end' })) {
@@ -118,7 +121,9 @@ async function byTime(
 function compare(read: readonly LotRecord[], expected: readonly LotRecord[]): string | null {
   for (const [index, record] of expected.entries()) {
     const other = read[index];
-    const problem = other ? difference(other, record) : `read ${read.length} records, expected ${expected.length}`;
+    const problem = other
+      ? difference(other, record)
+      : `read ${read.length} records, expected ${expected.length}`;
     if (problem !== null) return problem;
   }
   return read.length === expected.length ? null : `read ${read.length} records, expected ${expected.length}`;

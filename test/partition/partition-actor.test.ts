@@ -11,12 +11,13 @@ import { from, LogMachine } from '../log/log-fixture.js';
 
 interface Numbered extends BuildOptions {
   readonly count?: number;
+  readonly valueBytes?: number;
 }
 
-function batch({ count = 1, ...options }: Numbered): Buffer {
+function batch({ count = 1, valueBytes = 8, ...options }: Numbered): Buffer {
   const builder = new BatchBuilder();
   for (let i = 0; i < count; i++)
-    builder.add({ timestampMs: 1, key: null, value: Buffer.alloc(8), headers: [] });
+    builder.add({ timestampMs: 1, key: null, value: Buffer.alloc(valueBytes), headers: [] });
   return builder.build({ producerId: 1, producerEpoch: 0, ...options });
 }
 
@@ -133,11 +134,12 @@ describe('PartitionActor', () => {
   });
 
   it('completes the first part of a group when the disk fails in its midst, and what repeats that part', () => {
-    const scene = new Scene({ 'segment.bytes': '200' });
-    scene.group({ baseSequence: 0 });
+    const scene = new Scene({ 'segment.bytes': '1024' });
+    const valueBytes = 400;
+    scene.group({ baseSequence: 0, valueBytes });
     // Two batches fill a segment: the second run of the group goes to a new one.
-    scene.machine.disk.failNext({ operation: 'write', code: 'EIO', path: '00000000000000000002.log' });
-    const group = [{ baseSequence: 1 }, { baseSequence: 2 }, { baseSequence: 1 }, { baseSequence: 2 }];
+    scene.machine.disk.failNext({ operation: 'write', path: /0002\.log$/ });
+    const group = [1, 2, 1, 2].map((baseSequence) => ({ baseSequence, valueBytes }));
     expect(scene.group(...group)).toEqual([1, 'KAFKA_STORAGE_ERROR', 1, 'KAFKA_STORAGE_ERROR']);
     expect(scene.group({ baseSequence: 2 })).toEqual([2]);
   });

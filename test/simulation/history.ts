@@ -214,7 +214,7 @@ export class History {
     // Logs that are not recovered yet keep this stop from being a clean one.
     this.#restart({ losePower: false, cleanly: false });
     this.#rest();
-    for (const start of this.#readAll()) if (start > 0) this.#faults.count('retention');
+    for (const [log, start] of this.#readAll()) this.#startsAtSegment(log, start);
     this.#restart({
       losePower: this.#saboteur.powerFails && chance(this.#streams('last restart'), 0.5),
       cleanly: true,
@@ -244,7 +244,9 @@ export class History {
     for (const client of clients) client.stop();
     this.#runUntil(
       () =>
-        this.#survey === null && this.#machine.ready && clients.every(({ unanswered }) => unanswered === 0),
+        this.#survey === null &&
+        this.#machine.isRunning &&
+        clients.every(({ unanswered }) => unanswered === 0),
       SETTLE_MS_MAX,
       () => this.#unsettled(clients),
     );
@@ -293,7 +295,7 @@ export class History {
   }
 
   /** Returns where the logs begin. */
-  #readAll(): number[] {
+  #readAll(): ReadonlyMap<ModelLog, number> {
     let done = false;
     const survey = new Survey({
       world: this.#world,
@@ -308,12 +310,12 @@ export class History {
       SETTLE_MS_MAX,
       () => `not everything can be read back: ${survey.obstacle}`,
     );
-    for (const [log, start] of survey.starts) this.#startsAtSegment(log, start);
-    return [...survey.starts.values()];
+    return survey.starts;
   }
 
   /** Retention takes whole segments, and all that it should. */
   #startsAtSegment(log: ModelLog, start: number): void {
+    if (start > 0) this.#faults.count('retention');
     const folder = `${DATA_DIRECTORY}/${log.topic.name}-${log.index}/`;
     const segments = this.#disk.files().flatMap((path) => {
       const parsed = path.startsWith(folder) ? parseSegmentFileName(path.slice(folder.length)) : null;

@@ -61,6 +61,11 @@ export class Machine {
     return this.#ready;
   }
 
+  /** Whether its doors are open and nobody has asked it to stop. */
+  get isRunning(): boolean {
+    return this.#ready && this.#broker?.stopping === false;
+  }
+
   /** Whether it has had time to open partitions and to answer clients. */
   get isServing(): boolean {
     return this.#ready && this.#options.isOpen() && this.#clock.monotonicMs() > this.#readyMs + SERVING_MS;

@@ -28,12 +28,17 @@ const SINCE: Readonly<Record<number, number>> = {
   [EARLIEST_PENDING_UPLOAD]: 11,
 };
 
+/** How many are looked up in one turn; one by time takes some tens of microseconds, from the page cache. */
+const LOOKED_UP_AT_ONCE = 100;
+
 interface Question {
   readonly entry: PartitionEntry | undefined;
   readonly asked: Asked;
   /** null: answered without looking. */
   readonly position: ListOffsetsTarget['position'] | null;
-  readonly error: ErrorName;
+  error: ErrorName;
+  /** What was found, once it was looked up. */
+  listed: ListedOffset | null;
 }
 
 function positionOf(timestamp: number): ListOffsetsTarget['position'] | null {
@@ -43,19 +48,64 @@ function positionOf(timestamp: number): ListOffsetsTarget['position'] | null {
   return timestamp === MAX_TIMESTAMP ? 'max-timestamp' : null;
 }
 
-function question(router: Router, topic: string, asked: Asked, version: number): Question {
-  const entry = router.topics.partition(topic, asked.partitionIndex);
-  const { timestamp } = asked;
-  const unsupported = timestamp < 0 && (SINCE[timestamp] ?? Number.POSITIVE_INFINITY) > version;
-  return {
-    entry,
-    asked,
-    position: positionOf(timestamp),
-    error: unsupported ? 'UNSUPPORTED_VERSION' : 'NONE',
+export const serveListOffsets = serveAtOnce(listOffsets, ({ router, version, body }, answer) => {
+  refuseTooManyPartitions(body.topics, ({ partitions }) => partitions);
+  const seen = new Set<string>();
+  const question = (topic: string, asked: Asked): Question => {
+    const { timestamp, partitionIndex } = asked;
+    const entry = router.topics.partition(topic, partitionIndex);
+    const key = `${topic}/${partitionIndex}`;
+    const repeated = seen.has(key);
+    seen.add(key);
+    const unsupported = timestamp < 0 && (SINCE[timestamp] ?? Number.POSITIVE_INFINITY) > version;
+    const problem: ErrorName | null = repeated
+      ? 'INVALID_REQUEST'
+      : unsupported
+        ? 'UNSUPPORTED_VERSION'
+        : entry
+          ? null
+          : 'UNKNOWN_TOPIC_OR_PARTITION';
+    return { entry, asked, position: positionOf(timestamp), error: problem ?? 'NONE', listed: null };
   };
+  const topics = body.topics.map(({ name, partitions }) => ({
+    name,
+    questions: partitions.map((asked) => question(name, asked)),
+  }));
+  const open = topics.flatMap(({ questions }) => questions.filter(({ error }) => error === 'NONE'));
+  const entries = open.flatMap(({ entry }) => entry ?? []);
+  router.withRoutes(entries, () => {
+    for (const one of open) {
+      one.error = (one.entry && epochProblem(one.entry, one.asked.currentLeaderEpoch)) ?? 'NONE';
+    }
+    const looked = open.filter(({ error, position }) => error === 'NONE' && position !== null);
+    look(router, looked, answer, () => {
+      answer.reply({
+        topics: topics.map(({ name, questions }) => ({ name, partitions: questions.map(answerOf) })),
+      });
+    });
+  });
+});
+
+/** Looks some up at a time: by time that may read files, and others are to be served in between. */
+function look(
+  router: Router,
+  questions: readonly Question[],
+  answer: { isUnwanted(): boolean },
+  done: () => void,
+): void {
+  const now = questions.slice(0, LOOKED_UP_AT_ONCE);
+  const later = questions.slice(LOOKED_UP_AT_ONCE);
+  const targets = now.map(({ entry, position }) => ({ entry, position: position ?? 'latest' }));
+  router.listOffsets(targets, (listed) => {
+    now.forEach((one, index) => {
+      one.listed = listed[index] ?? null;
+    });
+    if (later.length === 0 || answer.isUnwanted()) done();
+    else router.options.clock.after(0, () => look(router, later, answer, done));
+  });
 }
 
-function answerOf({ entry, asked, error }: Question, listed: ListedOffset | undefined) {
+function answerOf({ entry, asked, error, listed }: Question) {
   const found = error === 'NONE' && listed?.error === 'NONE' && listed.offset >= 0 ? listed : null;
   const epoch = found && entry?.route ? entry.route.epochs.epochAt(toOffset(found.offset)) : -1;
   return {
@@ -66,36 +116,3 @@ function answerOf({ entry, asked, error }: Question, listed: ListedOffset | unde
     leaderEpoch: epoch as number,
   };
 }
-
-export const serveListOffsets = serveAtOnce(listOffsets, ({ router, version, body }, answer) => {
-  const asked = body.topics.map(({ name, partitions }) => ({
-    name,
-    questions: partitions.map((partition) => question(router, name, partition, version)),
-  }));
-  const all = asked.flatMap(({ questions }) => questions);
-  const entries = all.flatMap(({ entry }) => (entry ? [entry] : []));
-  router.withRoutes(entries, () => {
-    const checked = new Map<Question, Question>();
-    const looked: Question[] = [];
-    for (const one of all) {
-      const problem =
-        one.entry && one.error === 'NONE' ? epochProblem(one.entry, one.asked.currentLeaderEpoch) : null;
-      const next = problem ? { ...one, error: problem } : one;
-      checked.set(one, next);
-      if (next.error === 'NONE' && next.position !== null) looked.push(next);
-    }
-    const targets = looked.map(({ entry, position }) => ({ entry, position: position ?? 'latest' }));
-    router.listOffsets(targets, (listed) => {
-      const results = new Map(looked.map((one, index) => [one, listed[index]]));
-      answer.reply({
-        topics: asked.map(({ name, questions }) => ({
-          name,
-          partitions: questions.map((one) => {
-            const next = checked.get(one) ?? one;
-            return answerOf(next, results.get(next));
-          }),
-        })),
-      });
-    });
-  });
-});

@@ -4,8 +4,13 @@ import { resolveTopicConfig } from '../../config/topic-config.js';
 import { type CreateTopicsRequest, createTopics } from '../../protocol/kafka/messages/19-create-topics.js';
 import type { NewTopic, TopicImage } from '../messages.js';
 import type { Router } from '../router.js';
+import { atATime } from './at-a-time.js';
 import { CONFIG_SOURCE } from './config-source.js';
 import { serveAtOnce } from './context.js';
+import { DETAIL_CHARACTERS_MAX, PARTITIONS_MAX, refuseTooMany, TOPIC_CHANGES_MAX } from './limits.js';
+
+/** How many the supervisor is asked for at a time. */
+const CREATED_AT_A_TIME = 100;
 
 type Asked = CreateTopicsRequest['topics'][number];
 
@@ -20,11 +25,13 @@ function newTopic(
   { name, numPartitions, replicationFactor, assignments, configs }: Asked,
 ): NewTopic | Refusal {
   const refuse = (error: ErrorName, detail: string): Refusal => ({ error, detail });
-  const overrides: Record<string, string> = {};
+  const settings: [string, string][] = [];
   for (const { name: config, value } of configs) {
     if (value === null) return refuse('INVALID_CONFIG', `${config} has no value.`);
-    overrides[config] = value;
+    settings.push([config, value]);
   }
+  // Makes fields of all names, even of __proto__.
+  const overrides = Object.fromEntries(settings);
   if (assignments.length > 0) {
     if (numPartitions !== -1 || replicationFactor !== -1) {
       return refuse(
@@ -91,42 +98,48 @@ function created(
 const refused = (name: string, { error, detail }: Refusal) => ({
   name,
   errorCode: ERRORS[error].code,
-  errorMessage: detail,
+  errorMessage: detail.slice(0, DETAIL_CHARACTERS_MAX),
   configs: null,
 });
 
 export const serveCreateTopics = serveAtOnce(createTopics, ({ router, body }, answer) => {
   const { topics, validateOnly } = body;
+  refuseTooMany(topics, TOPIC_CHANGES_MAX, 'topics');
   const results: ReturnType<typeof created | typeof refused>[] = new Array(topics.length);
   const times = new Map<string, number>();
   for (const { name } of topics) times.set(name, (times.get(name) ?? 0) + 1);
-  let left = topics.length + 1;
-  const ended = () => {
-    if (--left === 0) answer.reply({ topics: results });
-  };
-  const end = (index: number, result: ReturnType<typeof created | typeof refused>) => {
-    results[index] = result;
-    ended();
-  };
-  topics.forEach((asked, index) => {
+  const partitions = topics.reduce(
+    (sum, { numPartitions, assignments }) => sum + Math.max(1, numPartitions, assignments.length),
+    0,
+  );
+  const create = (asked: Asked, index: number, ended: () => void) => {
     const { name } = asked;
+    const end = (result: ReturnType<typeof created | typeof refused>) => {
+      results[index] = result;
+      ended();
+    };
     if ((times.get(name) ?? 0) > 1) {
-      end(index, refused(name, { error: 'INVALID_REQUEST', detail: 'The topic is named twice.' }));
+      end(refused(name, { error: 'INVALID_REQUEST', detail: 'The topic is named twice.' }));
+      return;
+    }
+    if (partitions > PARTITIONS_MAX) {
+      const detail = `A request may create ${PARTITIONS_MAX} partitions, not ${partitions}.`;
+      end(refused(name, { error: 'POLICY_VIOLATION', detail }));
       return;
     }
     const topic = newTopic(router, asked);
     if ('error' in topic) {
-      end(index, refused(name, topic));
+      end(refused(name, topic));
       return;
     }
     router.ask({ type: 'create-topic', topic, validateOnly }, (reply) => {
-      if (reply.type === 'topic') end(index, created(router, reply.topic, validateOnly));
+      if (reply.type === 'topic') end(created(router, reply.topic, validateOnly));
       else {
         const failure: Refusal =
           reply.type === 'failed' ? reply : { error: 'UNKNOWN_SERVER_ERROR', detail: '' };
-        end(index, refused(name, failure));
+        end(refused(name, failure));
       }
     });
-  });
-  ended();
+  };
+  atATime(topics, CREATED_AT_A_TIME, create, () => answer.reply({ topics: results }));
 });

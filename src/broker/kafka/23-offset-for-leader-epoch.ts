@@ -4,6 +4,7 @@ import { toLeaderEpoch } from '../../base/ids.js';
 import { offsetForLeaderEpoch } from '../../protocol/kafka/messages/23-offset-for-leader-epoch.js';
 import type { PartitionEntry } from '../topic-table.js';
 import { serveAtOnce } from './context.js';
+import { refuseTooManyPartitions } from './limits.js';
 import { epochProblem } from './topics.js';
 
 interface EpochEnd {
@@ -30,6 +31,7 @@ function epochEnd(
 }
 
 export const serveOffsetForLeaderEpoch = serveAtOnce(offsetForLeaderEpoch, ({ router, body }, answer) => {
+  refuseTooManyPartitions(body.topics, ({ partitions }) => partitions);
   const entryOf = (topic: string, partition: number) => router.topics.partition(topic, partition);
   const entries = body.topics.flatMap(({ topic, partitions }) =>
     partitions.flatMap(({ partition }) => entryOf(topic, partition) ?? []),

@@ -11,6 +11,7 @@ import {
 import type { Router } from '../router.js';
 import { CONFIG_SOURCE, CONFIG_TYPE } from './config-source.js';
 import { serveAtOnce } from './context.js';
+import { DETAIL_CHARACTERS_MAX, RESOURCES_MAX } from './limits.js';
 
 type Resource = DescribeConfigsRequest['resources'][number];
 
@@ -47,7 +48,8 @@ function textOf(value: unknown): string {
 
 function brokerEntries(router: Router, name: string): Entry[] | null {
   const { config, brokerId } = router.options;
-  if (name !== '' && name !== String(brokerId)) return null;
+  if (name === '') return []; // What is set for all brokers while they run: nothing can be.
+  if (name !== String(brokerId)) return null;
   const values: Readonly<Record<string, unknown>> = { ...config };
   const own = Object.entries<Property>(BROKER_PROPERTIES).map(([field, row]): Entry => {
     const value = textOf(values[field]);
@@ -71,14 +73,16 @@ function describe(
   router: Router,
   { resourceType, resourceName, configurationKeys }: Resource,
   request: DescribeConfigsRequest,
+  isTooMany: boolean,
 ) {
   const resource = { resourceType, resourceName };
-  const refuse = (error: ErrorName, errorMessage: string) => ({
+  const refuse = (error: ErrorName, detail: string) => ({
     errorCode: ERRORS[error].code,
-    errorMessage,
+    errorMessage: detail.slice(0, DETAIL_CHARACTERS_MAX),
     ...resource,
     configs: [],
   });
+  if (isTooMany) return refuse('POLICY_VIOLATION', `At most ${RESOURCES_MAX} resources at a time.`);
   if (resourceType !== TOPIC && resourceType !== BROKER) {
     return refuse('INVALID_REQUEST', `Resources of type ${resourceType} have no settings here.`);
   }
@@ -89,7 +93,7 @@ function describe(
       ? refuse('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${JSON.stringify(resourceName)}.`)
       : refuse('INVALID_REQUEST', `This is broker ${router.options.brokerId}.`);
   }
-  const wanted = configurationKeys === null ? null : new Set(configurationKeys);
+  const wanted = configurationKeys?.length ? new Set(configurationKeys) : null;
   const configs = entries
     .filter(({ name }) => wanted === null || wanted.has(name))
     .map(({ row, name, value, source, readOnly }) => ({
@@ -106,5 +110,10 @@ function describe(
 }
 
 export const serveDescribeConfigs = serveAtOnce(describeConfigs, ({ router, body }, answer) => {
-  answer.reply({ results: body.resources.map((resource) => describe(router, resource, body)) });
+  // What is asked for twice is answered once.
+  const resources = new Map(body.resources.map((one) => [`${one.resourceType}/${one.resourceName}`, one]));
+  const results = [...resources.values()].map((resource, index) =>
+    describe(router, resource, body, index >= RESOURCES_MAX),
+  );
+  answer.reply({ results });
 });

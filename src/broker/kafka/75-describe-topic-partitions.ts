@@ -1,7 +1,9 @@
 // DescribeTopicPartitions: topics in order of their names, in pages of so many partitions (KIP-966).
 import { ERRORS } from '../../base/errors.js';
+import { topicNameProblem } from '../../config/topic-name.js';
 import { describeTopicPartitions } from '../../protocol/kafka/messages/75-describe-topic-partitions.js';
 import { serveAtOnce } from './context.js';
+import { refuseTooMany, TOPICS_MAX } from './limits.js';
 import { describePartitions } from './topics.js';
 
 const PARTITIONS_MAX = 2000;
@@ -9,6 +11,7 @@ const PARTITIONS_MAX = 2000;
 export const serveDescribeTopicPartitions = serveAtOnce(
   describeTopicPartitions,
   ({ router, body }, answer) => {
+    refuseTooMany(body.topics, TOPICS_MAX, 'topics');
     const { cursor } = body;
     const asked =
       body.topics.length > 0
@@ -21,7 +24,9 @@ export const serveDescribeTopicPartitions = serveAtOnce(
     for (const name of names) {
       const topic = router.topics.topic(name);
       if (!topic) {
-        topics.push({ errorCode: ERRORS.UNKNOWN_TOPIC_OR_PARTITION.code, name, partitions: [] });
+        const error =
+          topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION';
+        topics.push({ errorCode: ERRORS[error].code, name, partitions: [] });
         continue;
       }
       const from = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0;

@@ -40,11 +40,19 @@ export type Opened =
   | { readonly type: 'incremental'; readonly session: Session }
   | { readonly type: 'refused'; readonly error: ErrorName };
 
+/** As many as Kafka keeps. */
 const SESSIONS_MAX = 1000;
 /** A session may be dropped for another one when it was not used for so long. */
 const IDLE_MS = 120_000;
 const EPOCH_MAX = 0x7fff_ffff;
-const PARTITIONS_MAX = 100_000;
+/** Partitions of all sessions together; each takes some hundred bytes. */
+const PARTITIONS_MAX = 200_000;
+
+/** How much is remembered at most. */
+export interface FetchSessionLimits {
+  readonly sessionsMax?: number;
+  readonly partitionsMax?: number;
+}
 
 const keyOf = (
   { topic, topicId, partition }: Pick<SessionPartition, 'topic' | 'topicId' | 'partition'>,
@@ -56,14 +64,28 @@ export class FetchSessions {
   readonly #sessions = new Map<number, Session>();
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #sessionsMax: number;
+  readonly #partitionsMax: number;
+  #partitions = 0;
 
-  constructor(clock: Clock, random: Random) {
+  constructor(
+    clock: Clock,
+    random: Random,
+    { sessionsMax = SESSIONS_MAX, partitionsMax = PARTITIONS_MAX }: FetchSessionLimits = {},
+  ) {
     this.#clock = clock;
     this.#random = random;
+    this.#sessionsMax = sessionsMax;
+    this.#partitionsMax = partitionsMax;
   }
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** Partitions of all sessions. */
+  get partitionCount(): number {
+    return this.#partitions;
   }
 
   /** Finds, opens or ends the session that a request names. */
@@ -76,7 +98,7 @@ export class FetchSessions {
   }): Opened {
     const { id, epoch, byId, partitions, forgotten } = request;
     if (epoch <= 0) {
-      if (id !== 0) this.#sessions.delete(id);
+      this.#delete(id);
       return { type: 'full', session: epoch === 0 ? this.#create(byId, partitions) : null };
     }
     const session = this.#sessions.get(id);
@@ -87,29 +109,46 @@ export class FetchSessions {
     session.lastUsedMs = this.#clock.monotonicMs();
     this.#sessions.delete(id);
     this.#sessions.set(id, session);
+    const before = session.partitions.size;
     for (const partition of forgotten) session.partitions.delete(keyOf(partition, byId));
     for (const asked of partitions) {
       const told = session.partitions.get(keyOf(asked, byId));
       if (told) told.asked = asked;
-      else if (session.partitions.size < PARTITIONS_MAX)
-        session.partitions.set(keyOf(asked, byId), untold(asked));
+      else session.partitions.set(keyOf(asked, byId), untold(asked));
+    }
+    this.#partitions += session.partitions.size - before;
+    if (this.#partitions > this.#partitionsMax) {
+      // The client asks for all of its partitions then, without a session if there is no room for one.
+      this.#delete(id);
+      return { type: 'refused', error: 'FETCH_SESSION_ID_NOT_FOUND' };
     }
     return { type: 'incremental', session };
   }
 
+  #delete(id: number): void {
+    const session = this.#sessions.get(id);
+    if (!session) return;
+    this.#sessions.delete(id);
+    this.#partitions -= session.partitions.size;
+  }
+
   #create(byId: boolean, partitions: readonly SessionPartition[]): Session | null {
-    if (partitions.length === 0 || partitions.length > PARTITIONS_MAX) return null;
+    if (partitions.length === 0 || partitions.length > this.#partitionsMax) return null;
     const nowMs = this.#clock.monotonicMs();
-    if (this.#sessions.size >= SESSIONS_MAX) {
+    while (
+      this.#sessions.size >= this.#sessionsMax ||
+      this.#partitions + partitions.length > this.#partitionsMax
+    ) {
       const [oldest] = this.#sessions.values();
-      if (oldest && nowMs - oldest.lastUsedMs < IDLE_MS) return null;
-      if (oldest) this.#sessions.delete(oldest.id);
+      if (!oldest || nowMs - oldest.lastUsedMs < IDLE_MS) return null;
+      this.#delete(oldest.id);
     }
     let id = 0;
     while (id === 0 || this.#sessions.has(id)) id = this.#random.below(EPOCH_MAX) + 1;
     const told = new Map(partitions.map((asked) => [keyOf(asked, byId), untold(asked)]));
     const session: Session = { id, byId, nextEpoch: 1, lastUsedMs: nowMs, partitions: told };
     this.#sessions.set(id, session);
+    this.#partitions += told.size;
     return session;
   }
 }

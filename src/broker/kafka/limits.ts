@@ -3,8 +3,8 @@ import { OdradekError } from '../../base/errors.js';
 
 /** Bytes of a request that carries no records. */
 export const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
-/** Partitions that one request names. */
-const PARTITIONS_MAX = 10_000;
+/** Partitions that one request names, and that one creates; the latter is Kafka's bound too. */
+export const PARTITIONS_MAX = 10_000;
 /** Topics that one request names. */
 export const TOPICS_MAX = 100_000;
 /** Topics that one request creates or deletes. */
@@ -13,6 +13,8 @@ export const TOPIC_CHANGES_MAX = 10_000;
 export const TOPICS_CREATED_BY_USE_MAX = 1000;
 /** Resources that DescribeConfigs describes at a time. */
 export const RESOURCES_MAX = 2000;
+/** An error's detail may repeat what the client sent, which may be long. */
+export const DETAIL_CHARACTERS_MAX = 1000;
 /** Batches of one Produce request that are tried: no more than surely find room in a worker's ring. */
 export const BATCHES_MAX = 1000;
 /**

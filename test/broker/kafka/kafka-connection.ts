@@ -17,7 +17,7 @@ export class KafkaConnection {
   /** Resolves when the connection is gone, whoever ended it. */
   readonly closed: Promise<void>;
   readonly #expected: Expected[] = [];
-  #received = Buffer.alloc(0);
+  #received: Buffer = Buffer.alloc(0);
   #nextCorrelationId = 1;
   #isClosed = false;
   /** The first thing that the broker did wrong, if it did. */
