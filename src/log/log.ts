@@ -381,8 +381,8 @@ export class Log {
 
   /**
    * Makes all that was appended so far durable and moves the recovery point: data, then indexes, then names, the epoch
-   * checkpoint and the producer snapshot of the last roll. Calls at a time share one pass. A data sync that fails takes the log offline, because a file system may
-   * have dropped what it could not write.
+   * checkpoint and the producer snapshot of the last roll. Calls at a time share one pass. A data sync that fails takes the
+   * log offline, because a file system may have dropped what it could not write.
    */
   flush(done: StepDone): void {
     assert(!this.#closed, `${this.#options.directory} is closed`);

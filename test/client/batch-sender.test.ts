@@ -294,14 +294,16 @@ class UnreliablePartition {
 
   handle(request: ProduceRequest): void {
     const dice = this.#random.below(100);
-    if (dice < 6) return void request.socket.destroy();
-    if (dice < 12) return refuse('NOT_LEADER_OR_FOLLOWER')(request);
-    if (dice < 14) return refuse('MESSAGE_TOO_LARGE')(request);
-    if (dice < 17) this.#loseTail();
-    const result = this.#append(request.payload);
-    if (dice < 25) return void request.socket.destroy();
-    if (dice < 32) return refuse('REQUEST_TIMED_OUT')(request);
-    request.answer({ type: 'produce', partitions: [result] });
+    if (dice < 6) lose(request);
+    else if (dice < 12) refuse('NOT_LEADER_OR_FOLLOWER')(request);
+    else if (dice < 14) refuse('MESSAGE_TOO_LARGE')(request);
+    else {
+      if (dice < 17) this.#loseTail();
+      const result = this.#append(request.payload);
+      if (dice < 25) lose(request);
+      else if (dice < 32) refuse('REQUEST_TIMED_OUT')(request);
+      else request.answer({ type: 'produce', partitions: [result] });
+    }
   }
 
   #append(payload: Buffer): ProducePartitionResult {

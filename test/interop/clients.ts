@@ -10,8 +10,7 @@ const PYTHON_MIN = [3, 9];
 const JAVA_MIN = 17;
 const INSTALL = { timeoutMs: 480_000 };
 
-/** Python with the clients of requirements.txt. */
-export async function python(): Promise<Tool> {
+async function findPython(): Promise<Tool> {
   const found = await firstLine(['python3', '-c', 'import sys, venv; print(*sys.version_info[:2])']);
   if (found === null) return { missing: 'there is no python3 with venv on the PATH' };
   const [major = 0, minor = 0] = found.split(' ').map(Number);
@@ -54,7 +53,7 @@ const javaClient = () => jars('java-client', here('java/client/pom.xml'), [here(
 export const kafkaTools = () => jars('kafka-tools', here('java/log-tools/pom.xml'), []);
 
 /** franz-go and sarama in one program. */
-async function go(): Promise<Tool> {
+async function findGo(): Promise<Tool> {
   const found = await firstLine(['go', 'env', 'GOVERSION']);
   if (found === null) return { missing: 'there is no Go on the PATH' };
   const module = here('go/go.mod');
@@ -79,8 +78,9 @@ function once(find: () => Promise<Tool>): () => Promise<Tool> {
   };
 }
 
-const pythonOnce = once(python);
-const goOnce = once(go);
+/** Python with the clients of requirements.txt. */
+export const python = once(findPython);
+const go = once(findGo);
 
 export interface ForeignClient {
   readonly name: string;
@@ -91,11 +91,11 @@ export interface ForeignClient {
 
 /** They read and write. kafkajs, which writes, and our own client need no installation. */
 export const FOREIGN_CLIENTS: readonly ForeignClient[] = [
-  { name: 'confluent-kafka', toolchain: pythonOnce, args: [here('python/confluent.py')] },
-  { name: 'aiokafka', toolchain: pythonOnce, args: [here('python/aio.py')] },
+  { name: 'confluent-kafka', toolchain: python, args: [here('python/confluent.py')] },
+  { name: 'aiokafka', toolchain: python, args: [here('python/aio.py')] },
   { name: 'java', toolchain: once(javaClient), args: ['Interop'] },
-  { name: 'franz-go', toolchain: goOnce, args: ['franz-go'] },
-  { name: 'sarama', toolchain: goOnce, args: ['sarama'] },
+  { name: 'franz-go', toolchain: go, args: ['franz-go'] },
+  { name: 'sarama', toolchain: go, args: ['sarama'] },
 ];
 
 /** Runs a client's program; its reports come in the order of the plan's lots. Throws if it fails, or reports too few. */

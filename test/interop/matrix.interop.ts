@@ -157,8 +157,6 @@ describe('Kafka clients', () => {
       sum([...written].flatMap((name) => lotsBy(name).map(({ records }) => records))),
     );
     expect(dump.indexesThatPassed).toBe(dump.indexes);
-    // More than one segment in some partitions, and two indexes to each.
-    expect(dump.segments).toBeGreaterThan(2 * sum([...written].map((name) => lotsBy(name).length)));
     expect(dump.indexes).toBe(2 * dump.segments);
     expect(dump.producerSnapshots).toBeGreaterThan(0);
   });

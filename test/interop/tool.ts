@@ -1,5 +1,5 @@
 // Programs that are not ours: where they are installed, and how they are run.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ export interface RunOptions {
 
 /** A program that runs. */
 export interface Running {
-  readonly child: ChildProcess;
+  readonly child: ChildProcessWithoutNullStreams;
   /** Resolves, with what it wrote to standard error, when it has ended with 0; throws if it ended otherwise. */
   readonly ended: Promise<string>;
 }
@@ -34,7 +34,7 @@ export function start(
 ): Running {
   const [file = '', ...args] = command;
   const child = spawn(file, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
     // No files of theirs in this repository, and no Go toolchain but the one that is there.
@@ -53,7 +53,9 @@ export function start(
 }
 
 export function run(command: readonly string[], options?: RunOptions): Promise<string> {
-  return start(command, options).ended;
+  const { child, ended } = start(command, options);
+  child.stdin.end();
+  return ended;
 }
 
 /** The first line that a command prints, or null if there is no such command or it fails. */

@@ -23,8 +23,9 @@ export class DiskWeather {
   readonly #armed = new Set<DiskOperation>();
   #slow: 'no' | 'armed' | 'counted' = 'no';
   #full: 'no' | 'armed' | 'counted' = 'no';
-  /** Whether the disk has ever failed to write or sync: then what was refused may be there, and logs may be offline. */
+  /** Whether the disk has failed this process at all, and whether it failed to sync: then logs may be offline. */
   failed = false;
+  syncFailed = false;
 
   constructor(random: Random, faults: FaultCounts) {
     this.#random = random;
@@ -35,6 +36,12 @@ export class DiskWeather {
   failNext(disk: SimulatedDisk, operation: DiskOperation, times: number): void {
     this.#armed.add(operation);
     disk.failNext({ operation, times });
+  }
+
+  /** Another process meets the disk. */
+  processStarts(): void {
+    this.failed = false;
+    this.syncFailed = false;
   }
 
   slowDown(): void {
@@ -64,6 +71,7 @@ export class DiskWeather {
       if (!error.message.startsWith(`cannot ${operation} (simulated`)) continue;
       this.#armed.delete(operation);
       this.#faults.count(KIND[operation] ?? 'other disk error');
+      if (KIND[operation] === 'disk sync error') this.syncFailed = true;
     }
     if (error.code !== 'ENOENT') this.failed = true;
   }

@@ -213,6 +213,8 @@ export class History {
     this.#settle();
     // Logs that are not recovered yet keep this stop from being a clean one.
     this.#restart({ losePower: false, cleanly: false });
+    this.#finishTopics();
+    this.#readAll();
     this.#rest();
     for (const [log, start] of this.#readAll()) this.#startsAtSegment(log, start);
     this.#restart({
@@ -278,17 +280,22 @@ export class History {
     );
   }
 
-  /** Time for topics to be finished, for retention and for acknowledgements that nobody waits for. */
-  #rest(): void {
+  #finishTopics(): void {
     this.#runUntil(
       () => this.#administrator.isDone,
       SETTLE_MS_MAX,
       () => 'topics cannot be created',
     );
-    const endMs = this.#clock.monotonicMs() + 3 * RETENTION_CHECK_MS;
-    this.#clock.after(endMs - this.#clock.monotonicMs(), () => {});
+  }
+
+  /** Time for retention, now that all logs are open, and for appends that nobody waits for. */
+  #rest(): void {
+    let rested = false;
+    this.#clock.after(3 * RETENTION_CHECK_MS, () => {
+      rested = true;
+    });
     this.#runUntil(
-      () => this.#clock.monotonicMs() >= endMs,
+      () => rested,
       SETTLE_MS_MAX,
       () => 'time stands still',
     );

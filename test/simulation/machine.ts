@@ -132,7 +132,7 @@ export class Machine {
     const { world, streams, faults } = this.#options;
     const process = ++this.#processes;
     const linkRandom = streams(`links of process ${process}`);
-    this.#weather.failed = false;
+    this.#weather.processStarts();
     world.trace.add(() => `process ${process} starts`);
     this.#broker = new SimulatedBroker({
       world: {

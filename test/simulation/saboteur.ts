@@ -109,7 +109,7 @@ export class Saboteur {
   }
 
   #failDisk(): void {
-    const { disk, weather, random } = this.#options;
+    const { disk, weather, machine, random } = this.#options;
     const sync = this.#powerFails ? 'write' : 'sync';
     const operation = pick(random, [
       'write',
@@ -123,6 +123,10 @@ export class Saboteur {
       'syncDirectory',
     ] as const);
     weather.failNext(disk, operation, between(random, 1, 3));
+    // A log whose sync failed is offline until somebody looks after the broker.
+    this.#later(2000, () => {
+      if (weather.syncFailed) machine.restart({ losePower: false });
+    });
   }
 
   #fillDisk(): void {

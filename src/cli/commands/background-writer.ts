@@ -2,6 +2,8 @@ import { write, writeSync } from 'node:fs';
 import { type Clock, systemClock } from '../../base/clock.js';
 
 const RETRY_MS = 10;
+/** A write to a file or a pipe with room takes microseconds; its completion is only told to the event loop. */
+const UNDER_WAY_MS = 20;
 
 export interface BackgroundWriterOptions {
   readonly fd: number;
@@ -48,8 +50,9 @@ export class BackgroundWriter {
     return this.#rest === null ? Promise.resolve() : new Promise((resolve) => this.#flushed.push(resolve));
   }
 
-  /** Writes what waits, blocking: for the end of the process. What is under way already is left to itself. */
+  /** Writes what waits, blocking: for the end of the process. What is under way is given a moment to get ahead of it. */
   flushSync(): void {
+    if (this.#rest !== null) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, UNDER_WAY_MS);
     let rest = this.#takeWaiting();
     while (!this.#broken && rest.length > 0) {
       try {

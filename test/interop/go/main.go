@@ -48,9 +48,30 @@ func run(name, role, path string) error {
 			return err
 		}
 	}
-	for _, l := range p.Lots {
-		records, problem := act(l)
-		if err := report(l, records, problem); err != nil {
+	return inParallel(p.Lots, act)
+}
+
+// inParallel works on some lots at a time, because much of a client's time is waiting, and reports them in their order.
+func inParallel(lots []lot, act func(lot) (int, error)) error {
+	type result struct {
+		records int
+		problem error
+	}
+	const atATime = 8
+	turns := make(chan struct{}, atATime)
+	results := make([]chan result, len(lots))
+	for index, l := range lots {
+		results[index] = make(chan result, 1)
+		go func() {
+			turns <- struct{}{}
+			records, problem := act(l)
+			<-turns
+			results[index] <- result{records, problem}
+		}()
+	}
+	for index, l := range lots {
+		done := <-results[index]
+		if err := report(l, done.records, done.problem); err != nil {
 			return err
 		}
 	}

@@ -174,6 +174,8 @@ public final class Interop {
     config.put("bootstrap.servers", plan.bootstrap());
     config.put("enable.auto.commit", false);
     config.put("auto.offset.reset", "none");
+    // A fetch that waits holds up the other requests to the broker.
+    config.put("fetch.max.wait.ms", 20);
     // Read committed, as most who care set it: without transactions it is the same.
     config.put("isolation.level", "read_committed");
     int records = 0;

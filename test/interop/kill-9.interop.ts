@@ -1,0 +1,169 @@
+// Rounds of `kill -9` while librdkafka's idempotent producer sends: it goes on after each restart, and repeats what was not
+// answered. Nothing acknowledged may be lost and nothing be there twice. ROUNDS=5, SEED= draws the same moments again.
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Client } from 'odradek';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../src/base/random.js';
+import { chooseSeed, countFromEnvironment } from '../chaos/seed.js';
+import { folder, type StartedBroker, startBroker, stop } from '../cli/executable.js';
+import { kafkaTools, python } from './clients.js';
+import { dumpLogs } from './kafka-log-tool.js';
+import { here, type Running, start, type Tool } from './tool.js';
+
+const TOPIC = 'load';
+const PARTITIONS = 3;
+/** A round's kill comes after so many more acknowledged records, and up to so many more than that. */
+const ACKNOWLEDGED_MIN = 10_000;
+const ACKNOWLEDGED_MORE = 5_000;
+const SETTINGS = [
+  '--set',
+  `log.segment.bytes=${256 * 1024}`,
+  '--set',
+  'log.flush.offset.checkpoint.interval.ms=200',
+];
+
+interface LoadReport {
+  readonly acknowledged: readonly number[];
+  readonly sent: readonly number[];
+  readonly problems: readonly string[];
+  readonly retries: number;
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+
+/** The producer's process. */
+class Load {
+  readonly #running: Running;
+  #report: LoadReport | null = null;
+  #wanted: { readonly count: number; readonly reached: () => void } | null = null;
+  acknowledged = 0;
+
+  constructor(command: readonly string[], bootstrap: string) {
+    const args = [here('python/idempotent_load.py'), bootstrap, TOPIC, String(PARTITIONS)];
+    this.#running = start([...command, ...args], { onLine: (line) => this.#read(line), timeoutMs: 600_000 });
+  }
+
+  /** Resolves when so many records are acknowledged; rejects if the producer ends before. */
+  async until(count: number): Promise<void> {
+    const reached = new Promise<void>((resolve) => {
+      this.#wanted = { count, reached: resolve };
+    });
+    const early = this.#running.ended.then(() => {
+      throw new Error(`the producer ended early: ${JSON.stringify(this.#report)}`);
+    });
+    await Promise.race([reached, early]);
+  }
+
+  /** Has it deliver what it has, and end. */
+  async finish(): Promise<LoadReport> {
+    this.#running.child.stdin.end();
+    await this.#running.ended;
+    if (!this.#report) throw new Error('the producer did not report');
+    return this.#report;
+  }
+
+  kill(): void {
+    this.#running.child.kill('SIGKILL');
+  }
+
+  #read(line: string): void {
+    if (line.startsWith('{')) this.#report = JSON.parse(line) as LoadReport;
+    else this.acknowledged = Number(line.split(' ')[1]);
+    if (this.#wanted && this.acknowledged >= this.#wanted.count) this.#wanted.reached();
+  }
+}
+
+/** The values in a partition, in their order; throws at a gap between offsets. */
+async function valuesOf(native: string, partition: number): Promise<number[]> {
+  const client = new Client({ brokers: [native] });
+  try {
+    const values: number[] = [];
+    for await (const { offset, value } of client.consumer({
+      topic: TOPIC,
+      partitions: [partition],
+      until: 'end',
+    })) {
+      if (offset !== values.length) throw new Error(`offset ${offset} follows ${values.length - 1}`);
+      values.push(Number(value));
+    }
+    return values;
+  } finally {
+    await client.close();
+  }
+}
+
+describe("librdkafka's idempotent producer", () => {
+  const rounds = countFromEnvironment('ROUNDS', 5);
+  const random = seededRandom(chooseSeed('kill -9 with librdkafka'));
+  let tool: Tool = { missing: 'not looked for' };
+  let broker: StartedBroker | null = null;
+  let load: Load | null = null;
+  let report: LoadReport | null = null;
+
+  const need = (skip: (reason: string) => never): readonly string[] =>
+    'missing' in tool ? skip(`confluent-kafka: ${tool.missing}`) : tool.command;
+
+  beforeAll(async () => {
+    tool = await python();
+  });
+
+  afterAll(() => load?.kill());
+
+  async function begin(
+    command: readonly string[],
+  ): Promise<{ readonly victim: StartedBroker; readonly load: Load }> {
+    const victim = await startBroker('kill-9', SETTINGS);
+    const { native = '', kafka = '' } = victim.ready;
+    const client = new Client({ brokers: [native] });
+    await client.admin().createTopic({ name: TOPIC, partitions: PARTITIONS });
+    await client.close();
+    return { victim, load: new Load(command, kafka) };
+  }
+
+  for (let round = 1; round <= rounds; round++) {
+    it(`goes on after a kill and a restart, round ${round}`, async ({ skip }) => {
+      const command = need(skip);
+      const { victim, load: producer } = broker && load ? { victim: broker, load } : await begin(command);
+      load = producer;
+      await producer.until(producer.acknowledged + ACKNOWLEDGED_MIN + random.below(ACKNOWLEDGED_MORE));
+      const killedAt = producer.acknowledged;
+      victim.child.kill('SIGKILL');
+      await once(victim.child, 'exit');
+      broker = await startBroker('kill-9', [...SETTINGS, '--kafka-listen', victim.ready.kafka ?? '']);
+      await producer.until(killedAt + ACKNOWLEDGED_MIN);
+    });
+  }
+
+  it('has everything acknowledged in the log, once and in order', async ({ skip }) => {
+    need(skip);
+    expect(load).not.toBeNull();
+    report = (await load?.finish()) ?? null;
+    console.log(`librdkafka: ${JSON.stringify(report)}`);
+    expect(report?.problems).toEqual([]);
+    expect(report?.acknowledged).toEqual(report?.sent);
+    // Requests were under way when the broker died, and were repeated to the next one.
+    expect(report?.retries).toBeGreaterThan(0);
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const values = await valuesOf(broker?.ready.native ?? '', partition);
+      expect(values.length).toBe(report?.acknowledged[partition]);
+      expect(values.findIndex((value, offset) => value !== offset)).toBe(-1);
+    }
+  });
+
+  it("leaves logs in which Kafka's tool finds nothing wrong", async ({ skip }) => {
+    need(skip);
+    const tools = await kafkaTools();
+    if ('missing' in tools) skip(`DumpLogSegments: ${tools.missing}`);
+    else {
+      if (!broker) throw new Error('there is no broker');
+      expect(await stop(broker)).toBe(0);
+      const dump = await dumpLogs(tools.command, join(folder, 'kill-9'));
+      console.log(`DumpLogSegments: ${JSON.stringify(dump)}`);
+      expect(dump.complaints).toEqual([]);
+      expect(dump.records).toBe(sum(report?.acknowledged ?? []));
+      expect(dump.segments).toBeGreaterThan(3 * PARTITIONS);
+      expect(dump.indexesThatPassed).toBe(dump.indexes);
+    }
+  });
+});
