@@ -24,6 +24,9 @@ export interface Answer extends ResponseHeader {
 
 type Settle = (answer: Answer | null) => void;
 
+/** How long a broker may take to accept a connection and to say hello, before that counts as a failure. */
+const OPENED_WITHIN_MS = 20_000;
+
 export interface NativeConnectionOptions {
   /** Default true. False: nothing is sent on its own. */
   readonly hello?: boolean;
@@ -43,15 +46,22 @@ export class NativeConnection {
   readonly closed: Promise<void>;
   #isClosed = false;
 
-  /** Rejects if the broker cannot be reached. */
+  /** Rejects if the broker cannot be reached, or does not answer. */
   static async open(address: string, options: NativeConnectionOptions = {}): Promise<NativeConnection> {
     const connection = new NativeConnection(address, options);
-    await new Promise<void>((resolve, reject) => {
-      connection.socket.once('connect', resolve);
-      connection.socket.once('error', reject);
-    });
-    if (options.hello ?? true) await connection.hello();
-    return connection;
+    const late = setTimeout(() => {
+      connection.socket.destroy(new Error(`no connection to ${address} within ${OPENED_WITHIN_MS} ms`));
+    }, OPENED_WITHIN_MS);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        connection.socket.once('connect', resolve);
+        connection.socket.once('error', reject);
+      });
+      if (options.hello ?? true) await connection.hello();
+      return connection;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   private constructor(address: string, { onStray }: NativeConnectionOptions) {

@@ -13,7 +13,11 @@ export async function writeWithNativeClient(address: string, lots: readonly Lot[
       await client
         .admin()
         .createTopic({ name: lot.topic, partitions: lot.partitions, configs: TOPIC_CONFIG });
-      const producer = client.producer({ acks: ACKS[lot.acks], compression: lot.codec });
+      const producer = client.producer({
+        acks: ACKS[lot.acks],
+        compression: lot.codec,
+        idempotent: lot.idempotent,
+      });
       await Promise.all(recordsOf(lot).map((record) => send(producer, lot, record)));
     }
   } finally {

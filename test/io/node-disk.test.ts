@@ -53,7 +53,9 @@ describe('NodeDisk', () => {
 
   it.runIf(fs.existsSync('/proc/self'))('gives up on a folder that cannot be made', () => {
     // Where Node 20's own recursive mkdir never returns.
-    expect(() => new NodeDisk().makeDirectory('/proc/none/at/all')).toThrow(expect.objectContaining({ name: 'DiskError' }));
+    expect(() => new NodeDisk().makeDirectory('/proc/none/at/all')).toThrow(
+      expect.objectContaining({ name: 'DiskError' }),
+    );
   });
 
   it('does not bring a file back that someone else removed', () => {

@@ -26,6 +26,8 @@ export class DiskWeather {
   /** Whether the disk has failed this process at all, and whether it failed to sync: then logs may be offline. */
   failed = false;
   syncFailed = false;
+  /** Whether the disk has failed any process. */
+  everFailed = false;
 
   constructor(random: Random, faults: FaultCounts) {
     this.#random = random;
@@ -73,7 +75,9 @@ export class DiskWeather {
       this.#faults.count(KIND[operation] ?? 'other disk error');
       if (KIND[operation] === 'disk sync error') this.syncFailed = true;
     }
-    if (error.code !== 'ENOENT') this.failed = true;
+    if (error.code === 'ENOENT') return;
+    this.failed = true;
+    this.everFailed = true;
   }
 
   /** How much later than the disk says a call completes. */

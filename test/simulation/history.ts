@@ -26,7 +26,7 @@ export const ACKNOWLEDGED_RECORDS_MIN = 300;
 export const FAULTS_MIN = 5;
 
 /** A broker that makes no progress for so long has stopped. */
-const PROGRESS_MS_MAX = 120_000;
+const PROGRESS_MS_MAX = 300_000;
 const SETTLE_MS_MAX = 120_000;
 const RETENTION_CHECK_MS = 700;
 
@@ -131,7 +131,10 @@ export class History {
       pieceBytesMax: 2048,
     });
     this.#weather = new DiskWeather(draw('weather'), this.#faults);
-    this.#model = new Model(() => this.#machine.noteWall());
+    this.#model = new Model({
+      wallMaxMs: () => this.#machine.noteWall(),
+      diskFailed: () => this.#weather.everFailed,
+    });
     this.#machine = new Machine({
       world: {
         clock,

@@ -141,10 +141,17 @@ const ALWAYS_POSSIBLE: ReadonlySet<ErrorName> = new Set<ErrorName>([
   'THROTTLING_QUOTA_EXCEEDED',
 ]);
 
+export interface ModelOptions {
+  /** The latest time that the wall clock has shown. */
+  readonly wallMaxMs: () => number;
+  /** Whether the disk has failed: then a time index may be lost, and a segment's age counts from when it was opened. */
+  readonly diskFailed: () => boolean;
+}
+
 export class Model {
   readonly #incarnations = new Map<string, ModelTopic[]>();
   readonly #batches = new Map<number, SentBatch>();
-  readonly #wallMaxMs: () => number;
+  readonly #options: ModelOptions;
   #moment = 0;
   #lastBatchId = 0;
   #lastConnection = 0;
@@ -153,9 +160,8 @@ export class Model {
   batchesRead = 0;
   retentions = 0;
 
-  /** `wallMaxMs`: the latest time that the wall clock has shown. */
-  constructor(wallMaxMs: () => number) {
-    this.#wallMaxMs = wallMaxMs;
+  constructor(options: ModelOptions) {
+    this.#options = options;
   }
 
   // ---------------------------------------------------------------------------------------------------------- topics
@@ -544,10 +550,10 @@ export class Model {
       logStartOffset === 0 || retentionBytes >= 0 || retentionMs >= 0,
       () => `${log.name} has no retention, but starts at ${logStartOffset}`,
     );
-    if (retentionMs < 0) return;
+    if (retentionMs < 0 || this.#options.diskFailed()) return;
     for (const [offset, batch] of log.batches) {
       if (offset >= logStartOffset) continue;
-      const ageMs = this.#wallMaxMs() - timestampAt(batch, offset);
+      const ageMs = this.#options.wallMaxMs() - timestampAt(batch, offset);
       judge(
         ageMs > retentionMs,
         () =>

@@ -155,19 +155,19 @@ export const serveFetch = serve(fetch, ({ router, connection, sessions, version,
       ? askedPartitions(body)
       : [...opened.session.partitions.values()].map((told) => told.asked);
   const entries = asked.flatMap((partition) => question(router, partition, byId).entry ?? []);
-  let gone = false;
+  let hurried = false;
   answer.onCancel(
-    () => {},
     () => {
-      gone = true;
+      hurried = true;
     },
+    () => {},
   );
   router.withRoutes(entries, () => {
-    if (gone) return;
+    if (answer.isUnwanted()) return;
     const questions = asked.map((partition) => question(router, partition, byId));
     const read = questions.filter(({ error, diverging }) => error === 'NONE' && diverging === null);
     // What has an error or another history ends the wait; so does having nothing to wait for.
-    const waits = read.length === questions.length && questions.length > 0;
+    const waits = !hurried && read.length === questions.length && questions.length > 0;
     const reading = router.fetch(
       {
         minBytes: waits ? Math.max(0, body.minBytes) : 0,
