@@ -73,16 +73,21 @@ export class NativeConnection {
       noDelay: true,
     });
     this.socket.on('data', (bytes: Buffer) => this.#guard(() => this.#receive(bytes)));
-    // Brokers are killed here: a reset is as good an end as any.
-    this.socket.on('error', () => {});
     this.closed = new Promise((resolve, reject) => {
-      this.socket.once('close', () => {
+      const end = () => {
+        if (this.#isClosed) return;
         this.#isClosed = true;
         const waiting = [...this.#waiting.values()];
         this.#waiting.clear();
         for (const settle of waiting) this.#guard(() => settle(null));
         if (this.#failure) reject(this.#failure);
         else resolve();
+      };
+      this.socket.once('close', end);
+      // Brokers are killed here: a reset is as good an end as any. A socket that was to be reset while it was ending emits
+      // an error and nothing else.
+      this.socket.on('error', () => {
+        if (this.socket.destroyed) end();
       });
     });
   }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRequest } from '../../../src/protocol/kafka/headers.js';
 import { fetch } from '../../../src/protocol/kafka/messages/01-fetch.js';
 import { metadata } from '../../../src/protocol/kafka/messages/03-metadata.js';
+import { createTopics } from '../../../src/protocol/kafka/messages/19-create-topics.js';
 import { deleteTopics } from '../../../src/protocol/kafka/messages/20-delete-topics.js';
 import { ZERO_UUID } from '../../../src/protocol/kafka/schema.js';
 import { KafkaConnection } from './kafka-connection.js';
@@ -15,6 +16,7 @@ import {
   fetchOf,
   fetchOne,
   LATEST_FETCH,
+  newTopic,
   type TopicName,
   UNKNOWN_ID,
   valuesOf,
@@ -270,6 +272,14 @@ describe('Fetch', () => {
     }
     await handled(patient);
     await Promise.all(leavers.map((leaver) => leaver.close()));
+    // These leave while what they read waits for the answer to an earlier request.
+    for (let round = 0; round < 8; round++) {
+      const leaver = await KafkaConnection.open(small.kafka);
+      leaver.tell(createTopics, 7, { topics: [newTopic(`slow-${round}`, 300)] });
+      leaver.tell(fetch, LATEST_FETCH, fetchOf(place, [{ maxBytes: 8 * MIB }]));
+      await handled(patient);
+      await leaver.close();
+    }
     for (let offset = 0; offset < 6; offset++) {
       const { records } = await fetchOne(patient, place, { offset, maxBytes: 1 });
       expect(valuesOf(records)).toHaveLength(1);
