@@ -98,7 +98,15 @@ export function startSupervisor(options: StartOptions, done: (result: Started | 
           const supervisor = superviseWith(
             options,
             data,
-            new EmbeddedStore({ log, directory, disk, clock, logger }),
+            // A broker that can change nothing any more is better started again: that recovers the log.
+            new EmbeddedStore({
+              log,
+              directory,
+              disk,
+              clock,
+              logger,
+              broken: (reason) => options.tell({ type: 'fatal', reason }),
+            }),
           );
           done({ supervisor, clusterId: identity.clusterId, clean: data.clean });
         } catch (error) {

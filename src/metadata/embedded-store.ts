@@ -33,6 +33,8 @@ export interface EmbeddedStoreOptions {
   readonly logger: Logger;
   /** Commits that may wait for the disk. */
   readonly commitsMax?: number;
+  /** The store can take no more changes before it is opened anew, and why. Called once at most. */
+  readonly broken?: (reason: string) => void;
   /** Changes in the log beyond the number of keys that lead to a snapshot. */
   readonly snapshotAfter?: number;
 }
@@ -106,6 +108,7 @@ export class EmbeddedStore implements MetadataStore {
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#options.logger.error('metadata cannot be written', { reason: error.message });
+      if (this.#log.offline) this.#break(`The metadata log is offline: ${this.#log.offline.message}`);
       later({ type: 'failed', reason: error.message });
       return;
     }
@@ -158,9 +161,10 @@ export class EmbeddedStore implements MetadataStore {
       this.#flushing = false;
       if (error) {
         // What was appended may or may not be on the disk: only a restart can tell.
-        this.#broken = `The metadata log cannot be flushed: ${error.message}`;
+        const reason = `The metadata log cannot be flushed: ${error.message}`;
         this.#options.logger.error('metadata cannot be flushed', { reason: error.message });
-        for (const { done } of this.#pending.splice(0)) done({ type: 'failed', reason: this.#broken });
+        this.#break(reason);
+        for (const { done } of this.#pending.splice(0)) done({ type: 'failed', reason });
         this.#idle();
         return;
       }
@@ -176,6 +180,12 @@ export class EmbeddedStore implements MetadataStore {
   #flushOrRest(): void {
     if (this.#pending.length > 0) this.#flush();
     else this.#idle();
+  }
+
+  #break(reason: string): void {
+    if (this.#broken !== null) return;
+    this.#broken = reason;
+    this.#options.broken?.(reason);
   }
 
   #idle(): void {

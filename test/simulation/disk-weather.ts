@@ -23,9 +23,8 @@ export class DiskWeather {
   readonly #armed = new Set<DiskOperation>();
   #slow: 'no' | 'armed' | 'counted' = 'no';
   #full: 'no' | 'armed' | 'counted' = 'no';
-  /** Whether the disk has failed this process at all, and whether it failed to sync: then logs may be offline. */
+  /** Whether the disk has failed this process: then logs may be offline. */
   failed = false;
-  syncFailed = false;
   /** Whether the disk has failed any process. */
   everFailed = false;
 
@@ -43,7 +42,6 @@ export class DiskWeather {
   /** Another process meets the disk. */
   processStarts(): void {
     this.failed = false;
-    this.syncFailed = false;
   }
 
   slowDown(): void {
@@ -73,7 +71,6 @@ export class DiskWeather {
       if (!error.message.startsWith(`cannot ${operation} (simulated`)) continue;
       this.#armed.delete(operation);
       this.#faults.count(KIND[operation] ?? 'other disk error');
-      if (KIND[operation] === 'disk sync error') this.syncFailed = true;
     }
     if (error.code === 'ENOENT') return;
     this.failed = true;

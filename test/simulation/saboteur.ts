@@ -123,9 +123,9 @@ export class Saboteur {
       'syncDirectory',
     ] as const);
     weather.failNext(disk, operation, between(random, 1, 3));
-    // A log whose sync failed is offline until somebody looks after the broker.
+    // A log whose files are in doubt is offline until somebody looks after the broker.
     this.#later(2000, () => {
-      if (weather.syncFailed) machine.restart({ losePower: false });
+      if (weather.failed) machine.restart({ losePower: false });
     });
   }
 

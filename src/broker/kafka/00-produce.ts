@@ -6,7 +6,14 @@ import { ERRORS, type ErrorName } from '../../base/errors.js';
 import type { Extent } from '../../partition/write-buffer.js';
 import { produce } from '../../protocol/kafka/messages/00-produce.js';
 import type { RecordsSlice } from '../../protocol/kafka/schema.js';
-import { ATTRIBUTE_CODEC_MASK, BATCH_HEADER_BYTES, readAttributes } from '../../record/batch-header.js';
+import {
+  ATTRIBUTE_CODEC_MASK,
+  ATTRIBUTE_TRANSACTIONAL,
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  readAttributes,
+  readMagic,
+} from '../../record/batch-header.js';
 import { placeRecords } from '../place-records.js';
 import type { PartitionEntry } from '../topic-table.js';
 import { type Appended, notAppended } from '../worker-link.js';
@@ -118,7 +125,10 @@ function problemOf(
 ): ErrorName | null {
   if (topic.image.internal) return 'INVALID_TOPIC_EXCEPTION';
   if (!records || records.length === 0) return 'INVALID_RECORD';
-  if (version >= ZSTD_VERSION || records.length < BATCH_HEADER_BYTES) return null;
-  const codec = readAttributes(records.bytes, records.start) & ATTRIBUTE_CODEC_MASK;
-  return codec === ZSTD ? 'UNSUPPORTED_COMPRESSION_TYPE' : null;
+  if (records.length < BATCH_HEADER_BYTES || readMagic(records.bytes, records.start) !== BATCH_MAGIC)
+    return null;
+  const attributes = readAttributes(records.bytes, records.start);
+  if ((attributes & ATTRIBUTE_TRANSACTIONAL) !== 0) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED';
+  const zstd = (attributes & ATTRIBUTE_CODEC_MASK) === ZSTD;
+  return zstd && version < ZSTD_VERSION ? 'UNSUPPORTED_COMPRESSION_TYPE' : null;
 }

@@ -272,13 +272,15 @@ describe('Fetch', () => {
     }
     await handled(patient);
     await Promise.all(leavers.map((leaver) => leaver.close()));
+    const slow = Array.from({ length: 3000 }, (_, index) => newTopic(`never-${index}`));
     // These leave while what they read waits for the answer to an earlier request.
     for (let round = 0; round < 8; round++) {
       const leaver = await KafkaConnection.open(small.kafka);
-      leaver.tell(createTopics, 7, { topics: [newTopic(`slow-${round}`, 300)] });
-      leaver.tell(fetch, LATEST_FETCH, fetchOf(place, [{ maxBytes: 8 * MIB }]));
+      leaver.tell(createTopics, 7, { topics: slow, validateOnly: true });
+      leaver.tell(fetch, LATEST_FETCH, fetchOf(place, [{ offset: 4 }]));
       await handled(patient);
-      await leaver.close();
+      leaver.socket.resetAndDestroy();
+      await leaver.closed;
     }
     for (let offset = 0; offset < 6; offset++) {
       const { records } = await fetchOne(patient, place, { offset, maxBytes: 1 });
