@@ -70,6 +70,8 @@ const OPEN_RETRY_MS = 1000;
 const SWEEP_MS = 1000;
 /** While others wait for memory, a peer has so long to go on with the frame or the answer that holds it. */
 const STALL_UNDER_PRESSURE_MS = 5000;
+/** A frame that stopped in the middle holds more, and an honest peer sends on within a moment. */
+const FRAME_STALL_UNDER_PRESSURE_MS = 1000;
 const SHARED_RECEIVE_BYTES = 64 * 1024;
 
 export class Router {
@@ -189,7 +191,7 @@ export class Router {
       frameTimeoutMs: config.frameTimeoutMs,
       idleTimeoutMs: config.connectionsMaxIdleMs < 0 ? Number.POSITIVE_INFINITY : config.connectionsMaxIdleMs,
       stallTimeoutMs: readBuffer.contended ? STALL_UNDER_PRESSURE_MS : Number.POSITIVE_INFINITY,
-      receiveStallTimeoutMs: writeBuffer.contended ? STALL_UNDER_PRESSURE_MS : Number.POSITIVE_INFINITY,
+      receiveStallTimeoutMs: writeBuffer.contended ? FRAME_STALL_UNDER_PRESSURE_MS : Number.POSITIVE_INFINITY,
     };
     for (const connection of this.#connections) {
       const reason = connection.overdue(bounds);

@@ -44,10 +44,11 @@ export class SupervisorThread {
         return;
       case 'worker-exited': {
         const worker = this.#workers.get(command.worker);
+        // First, so that what was under way is opened again instead of failing.
+        supervisor.workerExited(command.worker, command.reason);
         worker?.reference.close('the worker has died');
         worker?.port.close();
-        supervisor.workerExited(command.worker, command.reason);
-        this.#workers.delete(command.worker);
+        if (this.#workers.get(command.worker) === worker) this.#workers.delete(command.worker);
         reply({ type: 'done' });
         return;
       }

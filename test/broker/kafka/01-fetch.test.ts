@@ -223,7 +223,10 @@ describe('Fetch', () => {
         timeoutMs: 30_000,
       });
       expect(responses[0]?.errorCode).toBe(0);
-      expect((await waiting).errorCode, `v${version}`).toBe(version >= BY_ID ? 100 : 3);
+      // The partition's owner may be gone before the router hears that the topic is: then the client asks for metadata.
+      const unknown = version >= BY_ID ? 100 : 3;
+      expect([unknown, 6], `v${version}`).toContain((await waiting).errorCode);
+      expect((await fetchOne(connection, doomed, {}, { version })).errorCode, `v${version}`).toBe(unknown);
     }
   });
 
