@@ -26,10 +26,53 @@ const LENGTH_BYTES = 4;
 const KEY_AT = 4;
 const VERSION_AT = 6;
 
-const NAMES = ['', '.', '..', '__proto__', 'constructor', 'a/b', 'x'.repeat(249), 'x'.repeat(32_767), '\u0000', 'ü', '😀'];
-const WORDS = ['retention.ms', 'cleanup.policy', 'segment.bytes', '__proto__', '-1', '1000', 'delete', '1', 'consumer', 'range'];
-const IDS = ['AAAAAAAAAAAAAAAAAAAAAA', 'AAAAAAAAAAAAAAAAAAAAAQ', 'o_EPBDsTQkm1Ua--nqUtaQ', '_____________________w'];
-const OFFSETS = [0, 1, 2, 10, 1000, -1, -2, -3, -4, -5, -6, -7, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
+const NAMES = [
+  '',
+  '.',
+  '..',
+  '__proto__',
+  'constructor',
+  'a/b',
+  'x'.repeat(249),
+  'x'.repeat(32_767),
+  '\u0000',
+  'ü',
+  '😀',
+];
+const WORDS = [
+  'retention.ms',
+  'cleanup.policy',
+  'segment.bytes',
+  '__proto__',
+  '-1',
+  '1000',
+  'delete',
+  '1',
+  'consumer',
+  'range',
+];
+const IDS = [
+  'AAAAAAAAAAAAAAAAAAAAAA',
+  'AAAAAAAAAAAAAAAAAAAAAQ',
+  'o_EPBDsTQkm1Ua--nqUtaQ',
+  '_____________________w',
+];
+const OFFSETS = [
+  0,
+  1,
+  2,
+  10,
+  1000,
+  -1,
+  -2,
+  -3,
+  -4,
+  -5,
+  -6,
+  -7,
+  Number.MAX_SAFE_INTEGER,
+  Number.MIN_SAFE_INTEGER,
+];
 const INT8S = [0, 1, 2, 4, -1, 8, 127, -128];
 const INT16S = [0, 1, -1, 2, 3, 32_767, -32_768];
 const INT32S = [0, 1, 2, -1, 3, 100, 65_536, INT32_MAX, -INT32_MAX - 1];
@@ -62,7 +105,8 @@ const MEANINGS: Readonly<Record<string, (context: FuzzContext) => unknown>> = {
   clientSoftwareName: ({ random }) => pick(random, ['a-client', 'a-client', ...NAMES]),
 };
 
-const topicName = ({ random, names }: FuzzContext): string => pick(random, chance(random, 7, 8) ? names : NAMES);
+const topicName = ({ random, names }: FuzzContext): string =>
+  pick(random, chance(random, 7, 8) ? names : NAMES);
 
 /** A batch: mostly one that is in order, with any codec; else one that is not, but for its checksum. */
 export function anyBatch(random: Random): Buffer {
@@ -122,7 +166,10 @@ function anyValue(context: FuzzContext, name: string, field: FieldDefinition, ve
 }
 
 function anyFields(context: FuzzContext, fields: Fields, version: number): EncodableFields<Fields> {
-  const entries = Object.entries(fields).map(([name, field]) => [name, anyValue(context, name, field, version)]);
+  const entries = Object.entries(fields).map(([name, field]) => [
+    name,
+    anyValue(context, name, field, version),
+  ]);
   return Object.fromEntries(entries) as EncodableFields<Fields>; // Each value is made for its field.
 }
 
@@ -190,16 +237,21 @@ const MUTATIONS: readonly Mutation[] = [
     content.writeInt16BE(random.below(100) - 2, KEY_AT - LENGTH_BYTES);
     return content;
   },
-  // Malformed text, which grows when it is decoded.
-  (_, content) => {
-    const text = content.indexOf('xxxxxxxx');
-    return text < 0 ? content : Buffer.concat([content.subarray(0, text), content.subarray(text).fill(0xff, 0, 8)]);
-  },
 ];
+
+/** A request whose names are no text: decoded, each byte becomes a character of three, more than an answer can say. */
+function malformedFrame(context: FuzzContext): Buffer {
+  const name = 'x'.repeat(pick(context.random, [10_922, 20_000, 32_767]));
+  const frame = anyFrame({ ...context, names: [name] });
+  for (let at = frame.indexOf(name); at >= 0; at = frame.indexOf(name))
+    frame.fill(0xff, at, at + name.length);
+  return frame;
+}
 
 /** A frame that is broken in some way, but for its length. */
 export function brokenFrame(context: FuzzContext): Buffer {
   const { random } = context;
+  if (chance(random, 1, 20)) return malformedFrame(context);
   if (chance(random, 1, 20)) return framed(random.bytes(random.below(200)));
   let content: Buffer = Buffer.from(anyFrame(context).subarray(LENGTH_BYTES));
   for (let count = 1 + random.below(2); count > 0 && content.length > 8; count--)

@@ -270,9 +270,11 @@ describe("A log's producers, at random", () => {
       const config = { ...CONFIG, segmentBytes: 400 + random.below(3000), flushMessages: pickFlush(random) };
       let log = machine.open({ config });
       const next = new Map<number, { epoch: number; sequence: number }>();
+      let longest = 0;
       for (let step = 0; step < 60; step++) {
         const context = `SEED=${seed}, run ${run}, step ${step}`;
         appendSome(log, random, next);
+        longest = Math.max(longest, log.logEndOffset);
         if (random.below(3) === 0) machine.clock.advance(random.below(50));
         const restart = random.below(10);
         if (restart > 3) continue;
@@ -294,7 +296,7 @@ describe("A log's producers, at random", () => {
         }
         expectAsLogged(log, context);
       }
-      expect(log.logEndOffset).toBeGreaterThan(0);
+      expect(longest).toBeGreaterThan(0);
     },
   );
 });
