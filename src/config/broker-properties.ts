@@ -131,7 +131,7 @@ export const BROKER_PROPERTIES = {
   writeBufferBytes: property({
     name: 'odradek.write.buffer.bytes',
     type: 'int',
-    default: String(48 * MIB),
+    default: String(32 * MIB),
     min: 4 * MIB,
     max: 1024 * MIB,
     unit: 'bytes',
