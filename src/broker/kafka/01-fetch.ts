@@ -8,9 +8,10 @@ import { type FetchRequest, fetch } from '../../protocol/kafka/messages/01-fetch
 import type { Fetched, FetchTarget } from '../fetch.js';
 import type { Router } from '../router.js';
 import type { PartitionEntry } from '../topic-table.js';
+import type { Budget } from './budget.js';
 import { serve } from './context.js';
-import { type Session, type SessionPartition, tell } from './fetch-sessions.js';
-import { refuseTooManyPartitions } from './limits.js';
+import { keyOf, type Session, type SessionPartition, tell } from './fetch-sessions.js';
+import { LARGE_FETCH_PARTITIONS, refuseTooManyPartitions } from './limits.js';
 import { epochProblem } from './topics.js';
 
 const READ_COMMITTED = 1;
@@ -34,10 +35,13 @@ interface Answered extends Question {
   readonly fetched: Fetched | null;
 }
 
-function askedPartitions({ topics }: FetchRequest): SessionPartition[] {
-  return topics.flatMap(({ topic, topicId, partitions }) =>
+/** Each partition once, as it is named last. */
+function askedPartitions({ topics }: FetchRequest, byId: boolean): SessionPartition[] {
+  const asked = topics.flatMap(({ topic, topicId, partitions }) =>
     partitions.map((partition) => ({ topic, topicId, ...partition })),
   );
+  if (asked.length < 2) return asked;
+  return [...new Map(asked.map((partition) => [keyOf(partition, byId), partition])).values()];
 }
 
 /** Finds the partition and checks what the client believes of its history. */
@@ -130,17 +134,41 @@ function hasNews(session: Session, { asked, error, fetched, diverging }: Answere
   return news || diverging !== null;
 }
 
+interface Wait {
+  readonly minBytes: number;
+  readonly maxWaitMs: number;
+  /** To be called when it is over, at least once. */
+  readonly over: () => void;
+}
+
+const NO_WAIT: Wait = { minBytes: 0, maxWaitMs: 0, over: () => {} };
+
+/** How long a fetch of so many partitions may wait, and for how much. */
+function waitFor(count: number, { minBytes, maxWaitMs }: FetchRequest, waiting: Budget): Wait {
+  const wait = { minBytes: Math.max(0, minBytes), maxWaitMs: Math.max(0, maxWaitMs), over: () => {} };
+  if (count <= LARGE_FETCH_PARTITIONS || wait.maxWaitMs === 0 || wait.minBytes === 0) return wait;
+  if (!waiting.take(count)) return NO_WAIT;
+  let taken = count;
+  const over = () => {
+    waiting.give(taken);
+    taken = 0;
+  };
+  // The first bytes end it: it is not looked through again and again.
+  return { minBytes: 1, maxWaitMs: wait.maxWaitMs, over };
+}
+
 export const serveFetch = serve(fetch, ({ router, connection, sessions, version, body, begin }) => {
   refuseTooManyPartitions(body.topics, ({ partitions }) => partitions);
   refuseTooManyPartitions(body.forgottenTopicsData, ({ partitions }) => partitions);
   const answer = begin();
   const byId = version >= BY_ID_VERSION;
   const committed = body.isolationLevel === READ_COMMITTED;
+  const named = askedPartitions(body, byId);
   const opened = sessions.open({
     id: body.sessionId,
     epoch: body.sessionEpoch,
     byId,
-    partitions: askedPartitions(body),
+    partitions: named,
     forgotten: body.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
       partitions.map((partition) => ({ topic, topicId, partition })),
     ),
@@ -151,9 +179,7 @@ export const serveFetch = serve(fetch, ({ router, connection, sessions, version,
   }
   const { session } = opened;
   const asked =
-    opened.type === 'full'
-      ? askedPartitions(body)
-      : [...opened.session.partitions.values()].map((told) => told.asked);
+    opened.type === 'full' ? named : [...opened.session.partitions.values()].map((told) => told.asked);
   const entries = asked.flatMap((partition) => question(router, partition, byId).entry ?? []);
   let hurried = false;
   answer.onCancel(
@@ -167,11 +193,12 @@ export const serveFetch = serve(fetch, ({ router, connection, sessions, version,
     const questions = asked.map((partition) => question(router, partition, byId));
     const read = questions.filter(({ error, diverging }) => error === 'NONE' && diverging === null);
     // What has an error or another history ends the wait; so does having nothing to wait for.
-    const waits = !hurried && read.length === questions.length && questions.length > 0;
+    const mayWait = !hurried && read.length === questions.length && questions.length > 0;
+    const wait = mayWait ? waitFor(read.length, body, sessions.waiting) : NO_WAIT;
     const reading = router.fetch(
       {
-        minBytes: waits ? Math.max(0, body.minBytes) : 0,
-        maxWaitMs: waits ? Math.max(0, body.maxWaitMs) : 0,
+        minBytes: wait.minBytes,
+        maxWaitMs: wait.maxWaitMs,
         maxBytes: Math.max(1, body.maxBytes),
         targets: read.map(
           ({ entry, asked: { fetchOffset, partitionMaxBytes } }): FetchTarget => ({
@@ -183,6 +210,7 @@ export const serveFetch = serve(fetch, ({ router, connection, sessions, version,
       },
       connection,
       ({ partitions, release }) => {
+        wait.over();
         const fetched = new Map(read.map((one, index) => [one, partitions[index] ?? null]));
         const all = questions.map((one): Answered => ({ ...one, fetched: fetched.get(one) ?? null }));
         const told = session ? all.filter((one) => hasNews(session, one) || opened.type === 'full') : all;
@@ -194,7 +222,10 @@ export const serveFetch = serve(fetch, ({ router, connection, sessions, version,
     );
     answer.onCancel(
       () => reading.cancel(),
-      () => reading.abandon(),
+      () => {
+        wait.over();
+        reading.abandon();
+      },
     );
   });
   return true;

@@ -5,6 +5,8 @@ import type { Clock } from '../../base/clock.js';
 import type { ErrorName } from '../../base/errors.js';
 import type { TopicId } from '../../base/ids.js';
 import type { Random } from '../../base/random.js';
+import { Budget } from './budget.js';
+import { PARTITIONS_MAX as REQUEST_PARTITIONS_MAX, WAITING_PARTITIONS_MAX } from './limits.js';
 
 /** A partition as a consumer names and reads it. */
 export interface SessionPartition {
@@ -46,7 +48,7 @@ const SESSIONS_MAX = 1000;
 const IDLE_MS = 120_000;
 const EPOCH_MAX = 0x7fff_ffff;
 /** Partitions of all sessions together; each takes some hundred bytes. */
-const PARTITIONS_MAX = 200_000;
+const PARTITIONS_MAX = 100_000;
 
 /** How much is remembered at most. */
 export interface FetchSessionLimits {
@@ -54,12 +56,15 @@ export interface FetchSessionLimits {
   readonly partitionsMax?: number;
 }
 
-const keyOf = (
+/** What is the same for the same partition. */
+export const keyOf = (
   { topic, topicId, partition }: Pick<SessionPartition, 'topic' | 'topicId' | 'partition'>,
   byId: boolean,
 ) => `${byId ? topicId : topic}/${partition}`;
 
 export class FetchSessions {
+  /** What the large fetches of all connections wait for, in partitions. */
+  readonly waiting = new Budget(WAITING_PARTITIONS_MAX);
   /** The least recently used first. */
   readonly #sessions = new Map<number, Session>();
   readonly #clock: Clock;
@@ -117,8 +122,8 @@ export class FetchSessions {
       else session.partitions.set(keyOf(asked, byId), untold(asked));
     }
     this.#partitions += session.partitions.size - before;
-    if (this.#partitions > this.#partitionsMax) {
-      // The client asks for all of its partitions then, without a session if there is no room for one.
+    if (session.partitions.size > REQUEST_PARTITIONS_MAX || this.#partitions > this.#partitionsMax) {
+      // The client asks for all of its partitions then: without a session if there is no room for one, or in several requests.
       this.#delete(id);
       return { type: 'refused', error: 'FETCH_SESSION_ID_NOT_FOUND' };
     }

@@ -1,5 +1,6 @@
 import { startBroker, type TestBroker } from 'odradek/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LARGE_FETCH_PARTITIONS, WAITING_PARTITIONS_MAX } from '../../../src/broker/kafka/limits.js';
 import { encodeRequest } from '../../../src/protocol/kafka/headers.js';
 import { fetch } from '../../../src/protocol/kafka/messages/01-fetch.js';
 import { metadata } from '../../../src/protocol/kafka/messages/03-metadata.js';
@@ -11,6 +12,7 @@ import {
   append,
   batchOf,
   createTopic,
+  type FetchFrom,
   type FetchOptions,
   fetchFrom,
   fetchOf,
@@ -235,6 +237,66 @@ describe('Fetch', () => {
     const next = fetchOne(connection, topic, { offset: 3 });
     expect(await waiting).toMatchObject({ errorCode: 0, records: { length: 0 } });
     expect(valuesOf((await next).records)).toEqual([...'de']);
+  });
+
+  it('answers a partition that is asked for twice once, as it was asked for last', async () => {
+    for (const version of [4, 12, 18]) {
+      const from = [{ offset: 9 }, { partition: 1 }, { offset: 4 }];
+      const { responses } = await fetchFrom(connection, topic, from, { version });
+      const answers = responses[0]?.partitions.map(({ partitionIndex, records }) => [
+        ...[partitionIndex, valuesOf(records).join('')],
+      ]);
+      expect(answers, `v${version}`).toEqual([
+        [0, 'de'],
+        [1, ''],
+      ]);
+    }
+  });
+
+  it('lets large fetches wait for the first bytes, and no more of them than it can bear', async () => {
+    const count = 2 * LARGE_FETCH_PARTITIONS;
+    const vast = await createTopic(connection, 'vast', count);
+    const from = Array.from({ length: count }, (_, partition) => ({ partition }));
+    expect((await fetchFrom(connection, vast, from)).errorCode).toBe(0);
+    const waits = { maxWaitMs: FOREVER_MS, minBytes: MIB };
+    const crowd = await Promise.all(
+      Array.from({ length: WAITING_PARTITIONS_MAX / count }, () => KafkaConnection.open(broker.kafka)),
+    );
+    /** Sends it with a request before it, in one piece: when that is answered, this is being handled. */
+    const park = async (one: KafkaConnection, offsets: readonly FetchFrom[]) => {
+      one.socket.cork();
+      const before = handled(one);
+      const answer = fetchFrom(one, vast, offsets, waits);
+      one.socket.uncork();
+      await before;
+      return { answer };
+    };
+    const waiting = await Promise.all(crowd.map((one) => park(one, from)));
+    const small = fetchFrom(other, vast, from.slice(0, count / 2), waits);
+    // There is no room for one more large one, but there is for small ones.
+    expect((await fetchFrom(connection, vast, from, waits)).responses[0]?.partitions).toHaveLength(count);
+    expect(other.unanswered).toBe(1);
+    await append(connection, vast, batchOf(['x']), { index: count - 1 });
+    for (const { responses } of await Promise.all(waiting.map(({ answer }) => answer))) {
+      expect(valuesOf(responses[0]?.partitions.at(-1)?.records)).toEqual(['x']);
+    }
+    expect(other.unanswered).toBe(1);
+    await append(connection, vast, batchOf([Buffer.alloc(600_000)]), { index: 0 });
+    await append(connection, vast, batchOf([Buffer.alloc(600_000)]), { index: 1 });
+    expect((await small).errorCode).toBe(0);
+    // What they waited for can be waited for again; those who leave give it back too.
+    const ends = from.map(({ partition }) => ({
+      partition,
+      offset: partition < 2 || partition === count - 1 ? 1 : 0,
+    }));
+    const lost = await Promise.all(crowd.map((one) => park(one, ends)));
+    for (const { answer } of lost) answer.catch(() => {});
+    await Promise.all(crowd.map((one) => one.close()));
+    let again = await park(connection, ends);
+    for (await handled(other); connection.unanswered === 0; await handled(other))
+      again = await park(connection, ends);
+    await append(other, vast, batchOf(['y']), { index: 7 });
+    expect(valuesOf((await again.answer).responses[0]?.partitions[7]?.records)).toEqual(['y']);
   });
 
   it('refuses leader epochs other than its own, from version 9 on', async () => {

@@ -139,6 +139,17 @@ describe('FetchSessions', () => {
     expect(scene.sessions).toMatchObject({ size: 1, partitionCount: 5 });
   });
 
+  it('drops a session that grows beyond what a request may name', () => {
+    const scene = new Scene();
+    const session = scene.create(9_999);
+    if (!session) throw new Error('no session');
+    expect(scene.ask(session.id, 1, { partitions: [partition(10_000)] }).type).toBe('incremental');
+    expect(error(scene.ask(session.id, 2, { partitions: [partition(10_001)] }))).toBe(
+      'FETCH_SESSION_ID_NOT_FOUND',
+    );
+    expect(scene.sessions).toMatchObject({ size: 0, partitionCount: 0 });
+  });
+
   it('stays within its bounds, and counts right, whatever is asked of it', () => {
     withSeeds(100, (random) => {
       const scene = new Scene({ sessionsMax: 5, partitionsMax: 40 });
