@@ -10,6 +10,8 @@ export interface BrokerProcessOptions {
   readonly profileDirectory: string | null;
   /** Broker settings, `name=value`. */
   readonly settings: readonly string[];
+  /** Whether Kafka's door is open, too; default: not. */
+  readonly opensKafkaDoor?: boolean;
 }
 
 const START_DEADLINE_MS = 30_000;
@@ -22,8 +24,9 @@ export class BrokerProcess {
   readonly #process: LineProcess;
   readonly #log: string[] = [];
   readonly #startedAtMs = performance.now();
-  readonly #ready = deferred<string>();
+  readonly #ready = deferred<ReadyAddresses>();
   #port = 0;
+  #kafkaPort = 0;
   #readyMs = 0;
   #helloMs = 0;
 
@@ -40,10 +43,12 @@ export class BrokerProcess {
     return broker;
   }
 
-  private constructor({ dataDirectory, profileDirectory, settings }: BrokerProcessOptions) {
+  private constructor(options: BrokerProcessOptions) {
+    const { dataDirectory, profileDirectory, settings, opensKafkaDoor = false } = options;
     this.dataDirectory = dataDirectory;
     const profile = profileDirectory === null ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDirectory];
-    const doors = ['--native-listen', '127.0.0.1:0', '--kafka-listen', 'off', '--http-listen', 'off'];
+    const kafka = opensKafkaDoor ? '127.0.0.1:0' : 'off';
+    const doors = ['--native-listen', '127.0.0.1:0', '--kafka-listen', kafka, '--http-listen', 'off'];
     const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
     this.#process = new LineProcess(
       [
@@ -68,6 +73,16 @@ export class BrokerProcess {
 
   get port(): number {
     return this.#port;
+  }
+
+  /** Of Kafka's door; 0 if it is closed. */
+  get kafkaPort(): number {
+    return this.#kafkaPort;
+  }
+
+  /** From the spawn until now. */
+  get ageMs(): number {
+    return performance.now() - this.#startedAtMs;
   }
 
   /** From the spawn to the line that says that the broker is ready. */
@@ -99,11 +114,12 @@ export class BrokerProcess {
       this.#ready.reject(new Error(`The broker was not ready within ${START_DEADLINE_MS / 1000} s.`));
     }, START_DEADLINE_MS);
     try {
-      const address = await this.#ready.promise;
-      this.#readyMs = performance.now() - this.#startedAtMs;
-      this.#port = Number(address.slice(address.lastIndexOf(':') + 1));
+      const { native, kafka } = await this.#ready.promise;
+      this.#readyMs = this.ageMs;
+      this.#port = portOf(native);
+      this.#kafkaPort = kafka === null ? 0 : portOf(kafka);
       const connection = await WireConnection.open(this.#port);
-      this.#helloMs = performance.now() - this.#startedAtMs;
+      this.#helloMs = this.ageMs;
       connection.close();
     } catch (error) {
       throw new Error(`${error instanceof Error ? error.message : error}\n${this.lastWords}`, {
@@ -117,17 +133,26 @@ export class BrokerProcess {
   #logged(line: string): void {
     this.#log.push(line);
     if (this.#log.length > LOG_LINES_KEPT) this.#log.shift();
-    const address = readyAddress(line);
-    if (address !== null) this.#ready.resolve(address);
+    const addresses = readyAddresses(line);
+    if (addresses !== null) this.#ready.resolve(addresses);
   }
 }
 
-/** The address of the native door, if this is the line of the broker's log that says that it is open. */
-export function readyAddress(line: string): string | null {
+const portOf = (address: string) => Number(address.slice(address.lastIndexOf(':') + 1));
+
+export interface ReadyAddresses {
+  readonly native: string;
+  /** null if Kafka's door is closed. */
+  readonly kafka: string | null;
+}
+
+/** The addresses of the doors, if this is the line of the broker's log that says that they are open. */
+export function readyAddresses(line: string): ReadyAddresses | null {
   if (!line.includes('"broker ready"')) return null;
   try {
-    const { msg, native } = JSON.parse(line) as { readonly msg?: unknown; readonly native?: unknown };
-    return msg === 'broker ready' && typeof native === 'string' ? native : null;
+    const { msg, native, kafka } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    if (msg !== 'broker ready' || typeof native !== 'string') return null;
+    return { native, kafka: typeof kafka === 'string' ? kafka : null };
   } catch {
     // Some other text that a library printed.
     return null;

@@ -2,7 +2,7 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BrokerProcess } from './broker-process.js';
+import { BrokerProcess, type BrokerProcessOptions } from './broker-process.js';
 import { JobProcess } from './child-process.js';
 import type { LoadJob, LoadResult, PumpJob, PumpResult, ReceiveJob, SendJob, WholeProcess } from './job.js';
 import { WireConnection } from './load/wire-connection.js';
@@ -78,14 +78,28 @@ export class Ground {
     }
   }
 
-  /** A further broker, with a data directory of its own; the caller stops it. */
-  startBroker(): Promise<BrokerProcess> {
+  /** A further broker, with a data directory of its own unless one is given; the caller stops it. */
+  startBroker(further: Partial<BrokerProcessOptions> = {}): Promise<BrokerProcess> {
     const { profileDirectory, brokerSettings } = this.options;
     return BrokerProcess.start({
       dataDirectory: this.path('data'),
       profileDirectory: profileDirectory === null ? null : join(profileDirectory, this.#suite),
-      settings: brokerSettings,
+      ...further,
+      settings: [...(further.settings ?? []), ...brokerSettings],
     });
+  }
+
+  /** Has `work` done with a broker of its own, which {@link broker} is meanwhile; then stops it. */
+  async withBroker<Value>(
+    options: Partial<BrokerProcessOptions>,
+    work: (broker: BrokerProcess) => Promise<Value>,
+  ): Promise<Value> {
+    const broker = await this.startBroker(options);
+    this.#broker = broker;
+    const value = await work(broker);
+    this.#broker = null;
+    await broker.stop();
+    return value;
   }
 
   /** A new name in the folder for data. */

@@ -1,6 +1,8 @@
 // What the bench asks of its other processes. A job goes to a process as JSON on the command line; the process prints one JSON
 // object a line: `{"port": …}` if it listens, and `{"result": …}` when it is done.
 
+import type { CpuSeconds } from './metrics.js';
+
 /** Where the broker, or a pump that answers, listens on 127.0.0.1. */
 type Port = number;
 
@@ -63,6 +65,48 @@ export interface ClientJob {
   readonly records: number;
 }
 
+/** The same by kafkajs, for comparison. */
+export interface KafkaJsJob extends Omit<ClientJob, 'type'> {
+  readonly type: 'kafkajs-produce' | 'kafkajs-consume';
+}
+
+/** Groups, each member with a connection of its own, that do nothing but tell that they live. */
+export interface GroupHeartbeatsJob {
+  readonly type: 'group-heartbeats';
+  /** Of Kafka's door. */
+  readonly port: Port;
+  readonly topic: string;
+  readonly groups: number;
+  readonly members: number;
+  readonly intervalMs: number;
+  readonly seconds: number;
+  /** The broker's process, whose CPU is read while heartbeats go, and not while groups come together; null: it is not read. */
+  readonly brokerPid: number | null;
+}
+
+/** Groups of one member each, which commits as soon as its last commit is answered. */
+export interface GroupCommitsJob {
+  readonly type: 'group-commits';
+  /** Of Kafka's door. */
+  readonly port: Port;
+  readonly topic: string;
+  /** All of them are in each commit. */
+  readonly partitions: number;
+  readonly groups: number;
+  readonly commits: number;
+  readonly brokerPid: number | null;
+}
+
+/** Commits an offset to each partition for each of many groups without members. */
+export interface GroupOffsetsJob {
+  readonly type: 'group-offsets';
+  /** Of Kafka's door. */
+  readonly port: Port;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly groups: number;
+}
+
 /** Listens for a pump and sends it so many bytes on one connection. */
 export interface SendJob {
   readonly type: 'send';
@@ -76,7 +120,18 @@ export interface ReceiveJob {
   readonly bytes: number;
 }
 
-export type LoadJob = ProduceJob | ConsumeJob | RequestsJob | PacedJob | ClientJob | SendJob | ReceiveJob;
+export type GroupJob = GroupHeartbeatsJob | GroupCommitsJob | GroupOffsetsJob;
+
+export type LoadJob =
+  | ProduceJob
+  | ConsumeJob
+  | RequestsJob
+  | PacedJob
+  | ClientJob
+  | KafkaJsJob
+  | GroupJob
+  | SendJob
+  | ReceiveJob;
 
 export interface LoadResult {
   /** Of record batches (of the pump: of its stream) that really arrived. */
@@ -88,6 +143,10 @@ export interface LoadResult {
   readonly userSeconds: number;
   readonly systemSeconds: number;
   readonly latency?: Latency | undefined;
+  /** Of the load generator's process. */
+  readonly peakRssMib?: number | undefined;
+  /** CPU of the broker in that time, if the job asked for it. */
+  readonly broker?: CpuSeconds | undefined;
 }
 
 export interface Latency {

@@ -19,10 +19,12 @@ export const METRICS = {
   cpuMicrosPerRequest: { unit: 'CPU µs/request', better: 'lower' },
   userMicrosPerRequest: { unit: 'user µs/request', better: 'lower' },
   systemMicrosPerRequest: { unit: 'sys µs/request', better: 'lower' },
+  coreShare: { unit: '% of a core', better: 'lower' },
   loadMicrosPerRecord: { unit: 'client CPU µs/record', better: 'lower' },
   loadCores: { unit: 'cores busy with load', better: 'neither' },
   readyMs: { unit: 'ms to ready', better: 'lower' },
   helloMs: { unit: 'ms to first answer', better: 'lower' },
+  offsetsMs: { unit: 'ms to all offsets', better: 'lower' },
   idleRssMib: { unit: 'MiB RSS idle', better: 'lower' },
   peakRssMib: { unit: 'MiB RSS peak', better: 'lower' },
 } as const satisfies Readonly<Record<string, Metric>>;

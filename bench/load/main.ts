@@ -3,6 +3,10 @@ import { assertNever } from '../../src/base/assert.js';
 import type { LoadJob, LoadResult } from '../job.js';
 import { clientConsume, clientProduce } from './client.js';
 import { consume } from './consume.js';
+import { groupCommits } from './group-commits.js';
+import { groupHeartbeats } from './group-heartbeats.js';
+import { groupOffsets } from './group-offsets.js';
+import { kafkaJsConsume, kafkaJsProduce } from './kafkajs.js';
 import { paced } from './paced.js';
 import { receive, send } from './peer.js';
 import { produce } from './produce.js';
@@ -26,6 +30,16 @@ function run(job: LoadJob): Promise<LoadResult> {
       return clientProduce(job);
     case 'client-consume':
       return clientConsume(job);
+    case 'kafkajs-produce':
+      return kafkaJsProduce(job);
+    case 'kafkajs-consume':
+      return kafkaJsConsume(job);
+    case 'group-heartbeats':
+      return groupHeartbeats(job);
+    case 'group-commits':
+      return groupCommits(job);
+    case 'group-offsets':
+      return groupOffsets(job);
     case 'send':
       return send(job, (port) => print({ port }));
     case 'receive':

@@ -1,5 +1,7 @@
 import type { Suite } from '../suite.js';
 import { clientSuite } from './client.js';
+import { groupSuites } from './groups.js';
+import { kafkaJsSuite } from './kafkajs.js';
 import { latencySuite, requestsSuite } from './requests.js';
 import { startupSuite } from './startup.js';
 import { throughput } from './throughput.js';
@@ -19,6 +21,9 @@ export const SUITES: readonly Suite[] = [
   latencySuite(10_000),
   clientSuite('1KiB', 1024),
   clientSuite('100B', 100),
+  ...groupSuites,
+  kafkaJsSuite('1KiB', 1024),
+  kafkaJsSuite('100B', 100),
 ];
 
 /** `produce` and `produce.1MiB` match `produce.1MiB.p6`, `client` matches `client-produce.100B`. */

@@ -1,11 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { readyAddress } from '../../bench/broker-process.js';
+import { readyAddresses } from '../../bench/broker-process.js';
 
-describe('readyAddress', () => {
-  it('finds the native door in the line that says that the broker is ready', () => {
-    expect(readyAddress('{"level":30,"time":1,"native":"127.0.0.1:40001","msg":"broker ready"}')).toBe(
-      '127.0.0.1:40001',
-    );
+describe('readyAddresses', () => {
+  it('finds the doors in the line that says that the broker is ready', () => {
+    expect(readyAddresses('{"level":30,"time":1,"native":"127.0.0.1:40001","msg":"broker ready"}')).toEqual({
+      native: '127.0.0.1:40001',
+      kafka: null,
+    });
+    expect(
+      readyAddresses(
+        '{"level":30,"native":"127.0.0.1:40001","kafka":"127.0.0.1:40002","msg":"broker ready"}',
+      ),
+    ).toEqual({ native: '127.0.0.1:40001', kafka: '127.0.0.1:40002' });
   });
 
   it('is not taken in by other lines', () => {
@@ -16,7 +22,7 @@ describe('readyAddress', () => {
       '{"level":30,"topic":"broker ready","native":"x:1","msg":"topic created"}',
       'not JSON: "broker ready"',
     ]) {
-      expect(readyAddress(line), line).toBeNull();
+      expect(readyAddresses(line), line).toBeNull();
     }
   });
 });

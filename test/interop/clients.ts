@@ -47,7 +47,8 @@ async function jars(
   return { command: ['java', '-Xmx512M', '-cp', path] };
 }
 
-const javaClient = () => jars('java-client', here('java/client/pom.xml'), [here('java/client/Interop.java')]);
+const JAVA_SOURCES = ['Interop', 'Member'].map((name) => here(`java/client/${name}.java`));
+const javaClient = () => jars('java-client', here('java/client/pom.xml'), JAVA_SOURCES);
 
 /** Kafka's tools: the next argument is a class. */
 export const kafkaTools = () => jars('kafka-tools', here('java/log-tools/pom.xml'), []);
@@ -62,7 +63,8 @@ async function findGo(): Promise<Tool> {
   const isOlder =
     Number(version?.[1]) * 1000 + Number(version?.[2]) < Number(needed?.[1]) * 1000 + Number(needed?.[2]);
   if (isOlder) return { missing: `Go is ${found}, and the clients need ${needed?.[0]}` };
-  const sources = ['main', 'lot', 'franz', 'sarama'].map((name) => here(`go/${name}.go`));
+  const names = ['main', 'lot', 'franz', 'sarama', 'member', 'franz_member', 'sarama_member'];
+  const sources = names.map((name) => here(`go/${name}.go`));
   const folder = await installed('go', [module, here('go/go.sum'), ...sources], (into) =>
     run(['go', 'build', '-C', here('go'), '-o', join(into, 'interop'), '.'], INSTALL),
   );
@@ -80,7 +82,8 @@ function once(find: () => Promise<Tool>): () => Promise<Tool> {
 
 /** Python with the clients of requirements.txt. */
 export const python = once(findPython);
-const go = once(findGo);
+export const go = once(findGo);
+export const java = once(javaClient);
 
 export interface ForeignClient {
   readonly name: string;
@@ -93,7 +96,7 @@ export interface ForeignClient {
 export const FOREIGN_CLIENTS: readonly ForeignClient[] = [
   { name: 'confluent-kafka', toolchain: python, args: [here('python/confluent.py')] },
   { name: 'aiokafka', toolchain: python, args: [here('python/aio.py')] },
-  { name: 'java', toolchain: once(javaClient), args: ['Interop'] },
+  { name: 'java', toolchain: java, args: ['Interop'] },
   { name: 'franz-go', toolchain: go, args: ['franz-go'] },
   { name: 'sarama', toolchain: go, args: ['sarama'] },
 ];

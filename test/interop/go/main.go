@@ -1,4 +1,5 @@
-// Program interop is franz-go and sarama as writers and as readers of lots: interop franz-go|sarama write|read PLAN.
+// Program interop is franz-go and sarama as writers and readers of lots, and as members of groups: interop
+// franz-go|sarama write|read|member PLAN.
 package main
 
 import (
@@ -79,11 +80,16 @@ func inParallel(lots []lot, act func(lot) (int, error)) error {
 }
 
 func main() {
-	if len(os.Args) != 4 || os.Args[2] != "write" && os.Args[2] != "read" {
-		fmt.Fprintln(os.Stderr, "usage: interop franz-go|sarama write|read PLAN")
+	roles := map[string]func(name, plan string) error{
+		"write":  func(name, path string) error { return run(name, "write", path) },
+		"read":   func(name, path string) error { return run(name, "read", path) },
+		"member": runMember,
+	}
+	if len(os.Args) != 4 || roles[os.Args[2]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: interop franz-go|sarama write|read|member PLAN")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	if err := roles[os.Args[2]](os.Args[1], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
