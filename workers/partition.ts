@@ -9,6 +9,7 @@ import { threadLogger } from '../src/broker/thread-logger.js';
 import type { PartitionWorkerData } from '../src/broker/worker-data.js';
 import { NodeDisk } from '../src/io/node-disk.js';
 import { NodeJobs } from '../src/io/node-jobs.js';
+import { ThreadMeter } from '../src/io/thread-meter.js';
 import type { PartitionCommand, PartitionEvent, PartitionReply } from '../src/partition/messages.js';
 import { PartitionHost } from '../src/partition/partition-host.js';
 
@@ -17,6 +18,7 @@ if (isMainThread) throw new Error('This file is the entry point of a worker thre
 const data = workerData as PartitionWorkerData;
 const supervisor = new ActorReference<PartitionEvent, void>(data.port, systemClock);
 const bell = (words: Int32Array) => new SharedDoorbell(words, RING_SLEEPING_INDEX);
+const thread = `worker-${data.index}`;
 const host = new PartitionHost({
   submissions: new RingConsumer(data.submissions, bell(data.submissions.words)),
   completions: new RingProducer(data.completions, bell(data.completions.words)),
@@ -30,5 +32,7 @@ const host = new PartitionHost({
   retentionCheckIntervalMs: data.retentionCheckIntervalMs,
   tell: (event) => supervisor.tell(event),
   later: setImmediate,
+  thread,
+  sources: [new ThreadMeter(thread)],
 });
 exposeActor<PartitionCommand, PartitionReply>(data.port, (command, reply) => host.receive(command, reply));

@@ -1,8 +1,12 @@
-// Entry point of the supervisor's thread: wires the SupervisorActor to its thread.
-import { isMainThread, workerData } from 'node:worker_threads';
+// Entry point of the supervisor's thread: wires the SupervisorActor to its thread. What it needs comes by a message and not with
+// the thread's start, so that its code can load before the main thread knows what the broker is to do.
+import { parentPort } from 'node:worker_threads';
+import { RING_SLEEPING_INDEX } from '../src/actor/descriptor-ring.js';
+import { SharedDoorbell } from '../src/actor/doorbell.js';
 import { ActorReference, exposeActor } from '../src/actor/remote.js';
 import { systemClock } from '../src/base/clock.js';
 import { systemRandom } from '../src/base/random.js';
+import type { CoordinatorMessage } from '../src/broker/coordinator-channel.js';
 import { SupervisorThread } from '../src/broker/supervisor-thread.js';
 import { threadLogger } from '../src/broker/thread-logger.js';
 import type {
@@ -13,21 +17,33 @@ import type {
 } from '../src/broker/worker-data.js';
 import { NodeDisk } from '../src/io/node-disk.js';
 import { NodeJobs } from '../src/io/node-jobs.js';
+import { ThreadMeter } from '../src/io/thread-meter.js';
 
-if (isMainThread) throw new Error('This file is the entry point of a worker thread.');
+if (!parentPort) throw new Error('This file is the entry point of a worker thread.');
 
-const { dataDirectory, config, port } = workerData as SupervisorData;
-const main = new ActorReference<MainThreadCommand, void>(port, systemClock);
-const thread = new SupervisorThread({
-  dataDirectory,
-  config,
-  disk: new NodeDisk(),
-  jobs: new NodeJobs(),
-  clock: systemClock,
-  random: systemRandom,
-  logger: threadLogger(),
-  tell: (event) => main.tell({ type: 'tell', event }),
-});
-exposeActor<SupervisorThreadCommand, SupervisorThreadReply>(port, (command, reply) =>
-  thread.receive(command, reply),
-);
+function run({ dataDirectory, config, port, coordinatorPort }: SupervisorData): void {
+  const main = new ActorReference<MainThreadCommand, void>(port, systemClock);
+  const thread = new SupervisorThread(
+    {
+      dataDirectory,
+      config,
+      disk: new NodeDisk(),
+      jobs: new NodeJobs(),
+      clock: systemClock,
+      random: systemRandom,
+      logger: threadLogger(),
+      tell: (event) => main.tell({ type: 'tell', event }),
+      bell: ({ words }) => new SharedDoorbell(words, RING_SLEEPING_INDEX),
+      later: setImmediate,
+      endOfTurn: queueMicrotask,
+      reply: (replies) => coordinatorPort.postMessage(replies),
+    },
+    [new ThreadMeter('supervisor')],
+  );
+  exposeActor<SupervisorThreadCommand, SupervisorThreadReply>(port, (command, reply) =>
+    thread.receive(command, reply),
+  );
+  coordinatorPort.on('message', (message: CoordinatorMessage) => thread.coordinate(message));
+}
+
+parentPort.once('message', run);

@@ -120,7 +120,8 @@ export type OdradekErrorCode =
   | 'ODR_CONFIG'
   | 'ODR_USAGE'
   | 'ODR_START'
-  | 'ODR_COMPRESSION';
+  | 'ODR_COMPRESSION'
+  | 'ODR_FORMAT';
 
 /** What the library throws. `errorName` is the broker's own error if `code` is `ODR_BROKER`. */
 export class OdradekError extends Error {

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.js';
 import type { ConnectionHandler, Transport } from '../io/network.js';
 import type { WriteBuffer } from '../partition/write-buffer.js';
 import { type Frame, FrameReceiver, type ReceiveSizes } from './frame-receiver.js';
+import { type CloseReason, type DelayReason, DoorCounters } from './metrics/counters.js';
 
 /** A protocol front end: turns the frames of one connection into requests and results into answers. */
 export interface Door {
@@ -31,11 +32,19 @@ export interface ConnectionOptions {
   /** Called after a delivery of bytes: what its frames asked for can be passed on as one. */
   readonly delivered: () => void;
   readonly log: (reason: string) => void;
+  /** Those of its door. */
+  readonly counters?: DoorCounters;
   readonly gone: (connection: Connection) => void;
 }
 
 /** With more unread bytes than this a connection is not read, and starts no fetch. */
 const OUTPUT_BYTES_MAX = 1024 * 1024;
+
+/** Why a connection is closed from here, for the log, and as it is counted. */
+export interface Overdue {
+  readonly reason: string;
+  readonly counted: CloseReason;
+}
 
 interface Output {
   readonly pieces: readonly Uint8Array[];
@@ -43,14 +52,19 @@ interface Output {
 }
 
 export class Connection implements ConnectionHandler {
+  readonly counters: DoorCounters;
   readonly #options: ConnectionOptions;
   readonly #transport: Transport;
   readonly #receiver: FrameReceiver;
   readonly #door: Door;
   #unanswered = 0;
+  /** What keeps the connection from counting as idle though its peer sends nothing. */
+  #engagements = 0;
   readonly #outputs: Output[] = [];
   #flushing = false;
   #closed = false;
+  /** If it ends now, then because of this. */
+  #closeReason: CloseReason = 'peer';
   #stalled = false;
   #draining = false;
   #queuedBytes = 0;
@@ -66,6 +80,9 @@ export class Connection implements ConnectionHandler {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.counters = options.counters ?? new DoorCounters();
+    this.counters.opened++;
+    this.counters.open++;
     this.#transport = options.transport;
     this.#lastActivityMs = options.clock.monotonicMs();
     this.#receiver = new FrameReceiver({
@@ -109,6 +126,7 @@ export class Connection implements ConnectionHandler {
 
   received(count: number): boolean {
     this.#lastActivityMs = this.#options.clock.monotonicMs();
+    this.counters.receivedBytes += count;
     const more = this.#receiver.received(count);
     this.#options.delivered();
     return more;
@@ -117,6 +135,8 @@ export class Connection implements ConnectionHandler {
   closed(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.counters.open--;
+    this.counters.closed[this.#closeReason]++;
     this.#options.writeBuffer.forget(this.#onFree);
     this.#receiver.close();
     for (const { done } of this.#outputs.splice(0)) done?.();
@@ -125,17 +145,30 @@ export class Connection implements ConnectionHandler {
     this.#options.gone(this);
   }
 
-  /** A request was taken; {@link finish} must follow. */
-  begin(): void {
+  /** A request was taken; {@link finish} must follow. Returns the time (monotonic). */
+  begin(): number {
     this.#unanswered++;
+    return this.#options.clock.monotonicMs();
   }
 
-  /** A request is over; its answer may follow. */
-  finish(): void {
+  /** A request is over; its answer may follow. Returns the time (monotonic). */
+  finish(): number {
     assert(this.#unanswered > 0, 'a request that is over was begun');
     this.#unanswered--;
     this.#lastActivityMs = this.#options.clock.monotonicMs();
     this.#retryLater();
+    return this.#lastActivityMs;
+  }
+
+  /** The peer waits for what comes without being asked for; {@link disengage} must follow. */
+  engage(): void {
+    this.#engagements++;
+  }
+
+  disengage(): void {
+    assert(this.#engagements > 0, 'who lets go was engaged');
+    this.#engagements--;
+    this.#lastActivityMs = this.#options.clock.monotonicMs();
   }
 
   /** Sends the pieces of a frame. `done` is called once, when they are no longer needed. */
@@ -160,6 +193,7 @@ export class Connection implements ConnectionHandler {
 
   /** Has {@link retry} called when the write buffer may have room for so many bytes. */
   retryWhenFree(byteCount: number): void {
+    this.delayed('write-buffer');
     this.#options.writeBuffer.whenFree(byteCount, this.#onFree);
   }
 
@@ -201,6 +235,7 @@ export class Connection implements ConnectionHandler {
   /** Ends the connection because of what its peer sent. */
   fail(reason: string): void {
     if (this.#closed) return;
+    this.#closeReason = 'invalid';
     this.#options.log(reason);
     // What was answered before leaves first: it may say what was wrong.
     this.#flush();
@@ -208,14 +243,21 @@ export class Connection implements ConnectionHandler {
     this.closed();
   }
 
-  /** Ends the connection when its answers are out. */
+  /** Ends the connection when its answers are out, because the broker stops. */
   end(): void {
+    this.#closeReason = 'stop';
     this.#flush();
     this.#transport.end();
   }
 
-  close(): void {
+  close(reason: CloseReason = 'stop'): void {
+    this.#closeReason = reason;
     this.#transport.close();
+  }
+
+  /** A frame has to wait, for this reason. */
+  delayed(reason: DelayReason): void {
+    this.counters.delayed[reason]++;
   }
 
   /** Why this connection should be closed now, or null. Called every second or so. */
@@ -228,16 +270,18 @@ export class Connection implements ConnectionHandler {
      */
     stallTimeoutMs: number;
     receiveStallTimeoutMs: number;
-  }): string | null {
+  }): Overdue | null {
     const nowMs = this.#options.clock.monotonicMs();
     const partialSinceMs = this.#receiver.partialSinceMs;
     if (partialSinceMs !== null) {
-      if (nowMs - partialSinceMs > bounds.frameTimeoutMs) return 'a frame did not arrive whole in time';
+      if (nowMs - partialSinceMs > bounds.frameTimeoutMs) {
+        return { reason: 'a frame did not arrive whole in time', counted: 'frame-timeout' };
+      }
       if (
         this.#receiver.holdsExtent &&
         nowMs - this.#receiver.lastProgressMs > bounds.receiveStallTimeoutMs
       ) {
-        return 'a frame stopped arriving while others wait for memory';
+        return { reason: 'a frame stopped arriving while others wait for memory', counted: 'stalled' };
       }
     }
     const { pendingBytes } = this.#transport;
@@ -247,16 +291,20 @@ export class Connection implements ConnectionHandler {
       const unreadMs = nowMs - this.#outputSeen.sinceMs;
       const holdsInput = this.#receiver.holdsExtent && unreadMs > bounds.receiveStallTimeoutMs;
       if (holdsInput || unreadMs > bounds.stallTimeoutMs)
-        return 'answers were left unread while others wait for memory';
+        return { reason: 'answers were left unread while others wait for memory', counted: 'stalled' };
     }
-    const idle = this.#unanswered === 0 && pendingBytes === 0;
-    if (idle && nowMs - this.#lastActivityMs > bounds.idleTimeoutMs) return 'idle';
+    const idle = this.#unanswered === 0 && this.#engagements === 0 && pendingBytes === 0;
+    if (idle && nowMs - this.#lastActivityMs > bounds.idleTimeoutMs)
+      return { reason: 'idle', counted: 'idle' };
     return null;
   }
 
   #take(frame: Frame): boolean {
-    const allowed = !this.#draining && this.#unanswered < this.#options.requestsMax && this.writable;
-    if (allowed && this.#door.take(frame)) return true;
+    const hasRoom = this.#unanswered < this.#options.requestsMax;
+    const { writable } = this;
+    if (!this.#draining && hasRoom && writable && this.#door.take(frame)) return true;
+    if (!hasRoom) this.delayed('requests');
+    else if (!writable) this.delayed('answers');
     this.#stalled = true;
     return false;
   }
@@ -271,6 +319,7 @@ export class Connection implements ConnectionHandler {
     this.#flushing = false;
     if (this.#closed) return;
     const outputs = this.#outputs.splice(0);
+    this.counters.sentBytes += this.#queuedBytes;
     this.#queuedBytes = 0;
     if (outputs.length > 0) {
       const pieces =
@@ -285,8 +334,15 @@ export class Connection implements ConnectionHandler {
 
   /** The kernel took some output. */
   #taken(): void {
-    this.#nextRead();
-    this.#retryLater();
+    if (!this.#stalled || this.#closed) {
+      this.#nextRead();
+      return;
+    }
+    // The frame that waits comes first: a subscription always has more to send.
+    this.#options.defer(() => {
+      this.retry();
+      this.#nextRead();
+    });
   }
 
   #retryLater(): void {

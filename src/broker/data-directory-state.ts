@@ -50,7 +50,7 @@ export class DataDirectoryState {
   readonly #folders: Set<string>;
   #changed = false;
   #writing = false;
-  #whenWritten: (() => void)[] = [];
+  #whenWritten: ((error: DiskError | null) => void)[] = [];
   #timer: Timer | null = null;
   #closed = false;
 
@@ -116,6 +116,13 @@ export class DataDirectoryState {
       done();
       return;
     }
+    this.#whenWritten.push(() => done());
+    this.#write();
+  }
+
+  /** A log begins later than before. `done` is called when that is written down; with an error only if the broker stops. */
+  startMoved(checkpoint: PartitionCheckpoint, done: (error: DiskError | null) => void): void {
+    this.checkpoint(checkpoint);
     this.#whenWritten.push(done);
     this.#write();
   }
@@ -219,7 +226,7 @@ export class DataDirectoryState {
         else this.#timer ??= this.#options.clock.after(CHECKPOINT_SOON_MS, () => this.#write());
         return;
       }
-      for (const written of this.#whenWritten.splice(0)) written();
+      for (const written of this.#whenWritten.splice(0)) written(error);
     };
     writeOffsetCheckpoint(
       disk,

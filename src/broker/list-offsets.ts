@@ -2,14 +2,15 @@
 // batch; which of its records it is, the batch's own bytes tell. A compressed batch is inflated by a job.
 import type { Published } from '../actor/view.js';
 import { type ErrorName, OdradekError } from '../base/errors.js';
+import { addOffset, type Offset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
-import type { Found } from '../log/log-reader.js';
+import type { Found, LogReader } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
 import { BATCH_HEADER_BYTES } from '../record/batch-header.js';
-import { decodeBatch } from '../record/batch-reader.js';
-import { findByTimestamp, findMaxTimestamp } from '../record/find-by-timestamp.js';
+import { type Batch, decodeBatch } from '../record/batch-reader.js';
+import { findByTimestamp, findMaxTimestamp, type TimestampedOffset } from '../record/find-by-timestamp.js';
 import type { PartitionEntry } from './topic-table.js';
 
 export interface ListOffsetsTarget {
@@ -31,6 +32,14 @@ export interface ListOffsetsPorts {
   readonly disk: Disk;
   readonly jobs: Jobs;
   readonly logger: Logger;
+}
+
+/** A look-up by time among the records from an offset on. */
+interface Search {
+  readonly reader: LogReader;
+  readonly published: Published;
+  readonly target: number | 'max';
+  readonly fromOffset: Offset;
 }
 
 const NOT_FOUND: ListedOffset = { error: 'NONE', offset: -1, timestampMs: -1 };
@@ -75,16 +84,21 @@ export class ListOffsets {
     if (position === 'earliest') return { error: 'NONE', offset: published.logStartOffset, timestampMs: -1 };
     if (position === 'latest') return { error: 'NONE', offset: published.highWatermark, timestampMs: -1 };
     const target = position === 'max-timestamp' ? 'max' : position.timestampMs;
+    return this.#search({ reader: route.reader, published, target, fromOffset: published.logStartOffset });
+  }
+
+  #search(search: Search): ListedOffset | null {
+    const { reader, published, target, fromOffset } = search;
     const place =
       target === 'max'
-        ? route.reader.locateMaxTimestamp(published)
-        : route.reader.locateTimestamp(target, published);
+        ? reader.locateMaxTimestamp(published)
+        : reader.locateTimestamp(target, published, fromOffset);
     switch (place.type) {
       case 'end':
       case 'out-of-range':
         return NOT_FOUND;
       case 'found':
-        return this.#findIn(place, published, target);
+        return this.#findIn(place, search);
       case 'corrupt':
         return this.#invalid(place.path, place.position, place.reason);
       default:
@@ -96,13 +110,14 @@ export class ListOffsets {
     }
   }
 
-  #findIn(place: Found, { highWatermark }: Published, target: number | 'max'): ListedOffset | null {
+  #findIn(place: Found, search: Search): ListedOffset | null {
     const { disk, jobs } = this.#ports;
+    const { target, fromOffset, published } = search;
     let bytes: Buffer;
     try {
       const header = Buffer.alloc(BATCH_HEADER_BYTES);
       const read = disk.read(place.file, place.position, header);
-      const { firstBatchBytes, reason } = wholeBatches(header, read, highWatermark);
+      const { firstBatchBytes, reason } = wholeBatches(header, read, published.highWatermark);
       if (firstBatchBytes === null || place.position + firstBatchBytes > place.endPosition) {
         return this.#invalid(place.file.path, place.position, reason ?? 'the segment ends inside a batch');
       }
@@ -115,15 +130,28 @@ export class ListOffsets {
     }
     const batch = decodeBatch(bytes, 0, { checkCrc: false });
     if (batch.codec === 'none') {
-      const found = target === 'max' ? findMaxTimestamp(batch) : findByTimestamp(batch, target);
-      return found ? { error: 'NONE', ...found } : NOT_FOUND;
+      const found =
+        target === 'max' ? findMaxTimestamp(batch, fromOffset) : findByTimestamp(batch, target, fromOffset);
+      return this.#foundIn(batch, found, search);
     }
-    jobs.run('findByTimestamp', { batch: bytes, target }, (error, found) => {
-      if (error) this.#listed.push(this.#notDecoded(place, error));
-      else this.#listed.push(found ? { error: 'NONE', ...found } : NOT_FOUND);
+    jobs.run('findByTimestamp', { batch: bytes, target, fromOffset }, (error, found) => {
+      const listed = error ? this.#notDecoded(place, error) : this.#foundIn(batch, found ?? null, search);
+      if (!listed) return;
+      this.#listed.push(listed);
       this.next();
     });
     return null;
+  }
+
+  /** Nothing is found in a batch whose first records were deleted, and which had the timestamp in one of these. */
+  #foundIn(
+    { baseOffset, lastOffset }: Batch,
+    found: TimestampedOffset | null,
+    search: Search,
+  ): ListedOffset | null {
+    if (found) return { error: 'NONE', ...found };
+    if (search.target === 'max' || baseOffset >= search.fromOffset) return NOT_FOUND;
+    return this.#search({ ...search, fromOffset: addOffset(lastOffset, 1) });
   }
 
   /** The batch is broken, or the job could not be run, which says nothing about the batch. */

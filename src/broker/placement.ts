@@ -4,6 +4,10 @@ import type { PartitionCommand, PartitionReply } from '../partition/messages.js'
 /** Views and slots are set aside for so many partitions of a worker. */
 export const SLOTS_PER_WORKER = 16_384;
 
+/** The worker that is the supervisor's own thread: it hosts the partitions of internal topics. */
+export const OWN_WORKER = -1;
+export const OWN_SLOTS = 1024;
+
 /** A running partition worker as the supervisor reaches it. `reply` is called once, in a later turn. */
 export interface PartitionWorker {
   ask(command: PartitionCommand, deadlineMs: number, reply: (reply: PartitionReply) => void): void;
@@ -44,10 +48,20 @@ export class WorkerSlots<Partition> {
 /** Spreads partitions over at most `workersMax` workers: each gets a thread of its own while the pool has room. */
 export class Placement<Partition> {
   readonly workers: WorkerSlots<Partition>[] = [];
+  /** For the partitions of internal topics. */
+  readonly own = new WorkerSlots<Partition>(OWN_WORKER, OWN_SLOTS);
 
   constructor(workersMax: number, slotsMax: number) {
     for (let index = 0; index < workersMax; index++)
       this.workers.push(new WorkerSlots<Partition>(index, slotsMax));
+  }
+
+  worker(index: number): WorkerSlots<Partition> | undefined {
+    return index === OWN_WORKER ? this.own : this.workers[index];
+  }
+
+  all(): readonly WorkerSlots<Partition>[] {
+    return [...this.workers, this.own];
   }
 
   /** The worker with the fewest partitions. */

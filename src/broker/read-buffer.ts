@@ -25,6 +25,8 @@ export class ReadBuffer {
   #wakes = 0;
   #waking = false;
   readonly #chunkBytes: number;
+  /** Reads into it from the page cache on this thread, of older data on others, and waits for room; for metrics. */
+  readonly counts = { hotReads: 0, coldReads: 0, waits: 0 };
 
   constructor(byteCount: number, chunkBytes = CHUNK_BYTES) {
     const chunks = Math.floor(byteCount / chunkBytes);
@@ -59,6 +61,7 @@ export class ReadBuffer {
 
   /** Calls `retry` once when memory has become free, in order of asking. */
   whenFree(retry: () => void): void {
+    this.counts.waits++;
     this.#waiting.push(retry);
   }
 

@@ -11,6 +11,7 @@ import type { BrokerId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { BrokerConfig } from '../config/broker-config.js';
 import { resolveTopicConfig } from '../config/topic-config.js';
+import type { GroupCommand, GroupReply } from '../coordinator/group/group-messages.js';
 import type { Disk } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
 import type { ConnectionHandler, Transport } from '../io/network.js';
@@ -18,11 +19,13 @@ import { LeaderEpochs } from '../log/leader-epochs.js';
 import { LogReader } from '../log/log-reader.js';
 import type { Extent, WriteBuffer } from '../partition/write-buffer.js';
 import type { ProducerIdentity } from '../record/producer-identity.js';
+import { Budget } from './budget.js';
 import { Connection, type Door } from './connection.js';
 import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
 import type { ReceiveSizes } from './frame-receiver.js';
 import { type ListedOffset, ListOffsets, type ListOffsetsTarget } from './list-offsets.js';
 import {
+  type GroupCoordinator,
   type RouteImage,
   SUPERVISOR_DEADLINE_MS,
   type Supervisor,
@@ -31,8 +34,10 @@ import {
   type SupervisorReply,
   type TopicImage,
 } from './messages.js';
+import { BrokerCounters, type DoorName, Traffic } from './metrics/counters.js';
 import { type ProducerIdentityDone, ProducerIds } from './producer-ids.js';
 import type { ReadBuffer } from './read-buffer.js';
+import { Subscription, type SubscriptionOptions, type SubscriptionPorts } from './subscription.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
 import { type Appended, notAppended, WorkerLink } from './worker-link.js';
 
@@ -45,12 +50,15 @@ export interface RouterOptions {
   readonly writeBuffer: WriteBuffer;
   readonly readBuffer: ReadBuffer;
   readonly supervisor: Supervisor;
+  readonly coordinator: GroupCoordinator;
   readonly clock: Clock;
   readonly disk: Disk;
   readonly jobs: Jobs;
   readonly logger: Logger;
   /** Runs a function at the end of the current turn. */
   readonly defer: (run: () => void) => void;
+  /** Runs a function in a later turn, after sockets had theirs. */
+  readonly later: (run: () => void) => void;
   /** Of the buffer that small and idle connections share. */
   readonly sharedReceiveBytes?: number;
   readonly receiveSizes?: ReceiveSizes;
@@ -73,17 +81,25 @@ const STALL_UNDER_PRESSURE_MS = 5000;
 /** A frame that stopped in the middle holds more, and an honest peer sends on within a moment. */
 const FRAME_STALL_UNDER_PRESSURE_MS = 1000;
 const SHARED_RECEIVE_BYTES = 64 * 1024;
+/** Streams of all subscriptions; half a KiB each. */
+const STREAMS_MAX = 100_000;
 
 export class Router {
   readonly options: RouterOptions;
   readonly topics = new TopicTable();
+  /** Streams of all subscriptions. */
+  readonly streams = new Budget(STREAMS_MAX);
+  readonly counters = new BrokerCounters();
   readonly #connections = new Set<Connection>();
+  readonly #subscriptions = new Set<Subscription>();
   readonly #links = new Map<number, { readonly link: WorkerLink; readonly views: Int32Array }>();
   /** Partitions by worker and slot, to find who waits for news of a slot. */
   readonly #bySlot = new Map<number, Map<number, PartitionEntry>>();
   readonly #waitingForRoom = new Set<Connection>();
   readonly #producerIds = new ProducerIds((reply) => this.ask({ type: 'allocate-producer-ids' }, reply));
   readonly #sharedReceive: Buffer;
+  /** Of topics that are gone. */
+  readonly #trafficBefore = new Traffic();
   #draining = false;
   #drained: (() => void) | null = null;
   #sweepTimer: Timer | null = null;
@@ -96,8 +112,12 @@ export class Router {
 
   // ------------------------------------------------------------------------------------------------- connections
 
-  /** A handler for a new connection that speaks the protocol of `door`. */
-  accept(transport: Transport, door: (connection: Connection) => Door): ConnectionHandler {
+  /** A handler for a new connection that speaks the protocol of `door`, counted as one of the door of that name. */
+  accept(
+    transport: Transport,
+    door: (connection: Connection) => Door,
+    name: DoorName = 'native',
+  ): ConnectionHandler {
     const { writeBuffer, clock, defer, config, logger, receiveSizes } = this.options;
     const connection = new Connection({
       transport,
@@ -109,8 +129,10 @@ export class Router {
       clock,
       defer,
       door,
+      counters: this.counters.doors[name],
       delivered: () => this.#publish(),
-      log: (reason) => logger.warn('connection closed', { client: transport.remoteAddress, reason }),
+      log: (reason) =>
+        logger.warn('connection closed', { door: name, client: transport.remoteAddress, reason }),
       gone: (gone) => {
         this.#connections.delete(gone);
         this.#waitingForRoom.delete(gone);
@@ -194,10 +216,11 @@ export class Router {
       receiveStallTimeoutMs: writeBuffer.contended ? FRAME_STALL_UNDER_PRESSURE_MS : Number.POSITIVE_INFINITY,
     };
     for (const connection of this.#connections) {
-      const reason = connection.overdue(bounds);
-      if (reason === null) continue;
+      const overdue = connection.overdue(bounds);
+      if (overdue === null) continue;
+      const { reason, counted } = overdue;
       if (reason !== 'idle') logger.warn('connection closed', { client: connection.remoteAddress, reason });
-      connection.close();
+      connection.close(counted);
     }
   }
 
@@ -210,6 +233,7 @@ export class Router {
   readyToAppend(entries: readonly PartitionEntry[], connection: Connection): boolean {
     const unrouted = entries.filter((entry) => this.#needsRoute(entry));
     if (unrouted.length > 0) {
+      connection.delayed('partition');
       this.withRoutes(unrouted, () => connection.retry());
       return false;
     }
@@ -219,6 +243,7 @@ export class Router {
     }
     for (const [link, count] of wanted) {
       if (link.room >= count) continue;
+      connection.delayed('ring');
       this.#waitingForRoom.add(connection);
       return false;
     }
@@ -232,11 +257,13 @@ export class Router {
     done: (result: Appended) => void,
   ): void {
     if (!entry || entry.topic.deleted) done(notAppended('UNKNOWN_TOPIC_OR_PARTITION'));
+    // Only coordinators write there, and they do not come this way.
+    else if (entry.topic.image.internal) done(notAppended('INVALID_TOPIC_EXCEPTION'));
     else if (!entry.route) done(notAppended(entry.failure?.error ?? 'NOT_LEADER_OR_FOLLOWER'));
     else {
       extent.retain();
       const { link, slot } = entry.route;
-      link.submit({ slot, start, bytes, extent, done });
+      link.submit({ slot, start, bytes, extent, traffic: entry.topic.traffic, done });
     }
   }
 
@@ -265,6 +292,7 @@ export class Router {
         disk,
         logger,
         readBuffer,
+        counters: this.counters.fetches,
         withRoutes: (entries, opened) => this.withRoutes(entries, opened),
         inTurn: (read) => connection.readInTurn(read),
       },
@@ -274,10 +302,45 @@ export class Router {
     return fetch;
   }
 
+  /** Begins a subscription without streams; {@link unsubscribe} must follow. */
+  subscribe(
+    options: SubscriptionOptions,
+    connection: Connection,
+    { push, ended }: Pick<SubscriptionPorts, 'push' | 'ended'>,
+  ): Subscription {
+    const { disk, logger, readBuffer, later } = this.options;
+    const subscription = new Subscription(options, {
+      ...{ disk, logger, readBuffer, later, push, ended },
+      withRoutes: (entries, opened) => this.withRoutes(entries, opened),
+      inTurn: (read) => connection.readInTurn(read),
+    });
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  unsubscribe(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription);
+    subscription.end();
+  }
+
+  get subscriptionCount(): number {
+    return this.#subscriptions.size;
+  }
+
   listOffsets(targets: readonly ListOffsetsTarget[], done: (offsets: readonly ListedOffset[]) => void): void {
     const { disk, jobs, logger } = this.options;
     const entries = targets.flatMap(({ entry }) => (entry ? [entry] : []));
     this.withRoutes(entries, () => new ListOffsets(targets, { disk, jobs, logger }, done).next());
+  }
+
+  // -------------------------------------------------------------------------------------------------------- groups
+
+  /**
+   * Has the group's coordinator run a command; `reply` is called once, in a later turn: with `refused` if it cannot be run.
+   * What the command holds of bytes must be copies (see group-messages.ts).
+   */
+  coordinate(command: GroupCommand, reply: (reply: GroupReply) => void): void {
+    this.options.coordinator.ask(command, reply);
   }
 
   // -------------------------------------------------------------------------------------------------------- topics
@@ -346,6 +409,7 @@ export class Router {
         return;
       }
       case 'start-worker':
+      case 'own-worker':
       case 'fatal':
         return; // For whoever holds the threads.
       default:
@@ -359,6 +423,7 @@ export class Router {
   }
 
   #dropTopic(topic: TopicEntry | null): void {
+    if (topic) this.#trafficBefore.add(topic.traffic);
     for (const partition of topic?.partitions ?? []) this.#dropRoute(partition);
   }
 
@@ -376,6 +441,7 @@ export class Router {
       epochs: new LeaderEpochs(image.epochs),
       view: new ViewReader(worker.views, image.slot, image.generation),
       reader: new LogReader({ directory: image.directory, disk: this.options.disk }),
+      traffic: entry.topic.traffic,
     };
     this.#bySlot.get(image.worker)?.set(image.slot, entry);
     entry.wake();
@@ -418,6 +484,19 @@ export class Router {
     // Whoever is woken by the end of its requests must not be led to this worker again.
     for (const entry of slots?.values() ?? []) this.#dropRoute(entry);
     worker.link.died();
+  }
+
+  /** Records in and out, of all topics that there are and were. */
+  get traffic(): Traffic {
+    const all = new Traffic();
+    all.add(this.#trafficBefore);
+    for (const { traffic } of this.topics.all()) all.add(traffic);
+    return all;
+  }
+
+  /** Batches that each worker has been given and has not completed. */
+  get ringDepths(): { readonly worker: number; readonly batches: number }[] {
+    return [...this.#links].map(([worker, { link }]) => ({ worker, batches: link.inFlight }));
   }
 
   /** Batches whose fate is not known yet. */

@@ -23,7 +23,8 @@ import { openLog } from '../log/open-log.js';
 import { EmbeddedStore } from '../metadata/embedded-store.js';
 import { MetadataImage } from '../metadata/image.js';
 import { DataDirectoryState } from './data-directory-state.js';
-import { SupervisorActor, type SupervisorOptions } from './supervisor.js';
+import { SupervisorActor } from './supervisor.js';
+import type { SupervisorOptions } from './supervisor-options.js';
 
 export interface StartOptions extends Pick<SupervisorOptions, 'tell' | 'publishedBy'> {
   readonly dataDirectory: string;
@@ -37,6 +38,7 @@ export interface StartOptions extends Pick<SupervisorOptions, 'tell' | 'publishe
 
 export interface Started {
   readonly supervisor: SupervisorActor;
+  readonly data: DataDirectoryState;
   readonly clusterId: string;
   /** Whether the last stop was clean. */
   readonly clean: boolean;
@@ -108,7 +110,7 @@ export function startSupervisor(options: StartOptions, done: (result: Started | 
               broken: (reason) => options.tell({ type: 'fatal', reason }),
             }),
           );
-          done({ supervisor, clusterId: identity.clusterId, clean: data.clean });
+          done({ supervisor, data, clusterId: identity.clusterId, clean: data.clean });
         } catch (error) {
           fail(error);
         }

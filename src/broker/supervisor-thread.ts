@@ -3,30 +3,53 @@ import type { MessagePort } from 'node:worker_threads';
 import { ActorReference, exposeActor } from '../actor/remote.js';
 import { ViewReader } from '../actor/view.js';
 import { assertNever } from '../base/assert.js';
+import type { MetricsSource } from '../base/metric.js';
 import type { LogRecovery } from '../log/open-log.js';
-import type { PartitionCommand, PartitionEvent, PartitionReply } from '../partition/messages.js';
+import type {
+  InspectDetail,
+  PartitionCommand,
+  PartitionEvent,
+  PartitionReply,
+} from '../partition/messages.js';
+import type { CoordinatorMessage } from './coordinator-channel.js';
+import type { CoordinatorThreadOptions } from './coordinator-thread.js';
+import { inspectWorkers, workerLabel } from './inspect-workers.js';
+import { LateCoordinators } from './late-coordinators.js';
+import type { SupervisorCommand, SupervisorReply } from './messages.js';
+import { OWN_WORKER, type PartitionWorker } from './placement.js';
 import { type StartOptions, startSupervisor } from './start-supervisor.js';
 import type { SupervisorActor } from './supervisor.js';
 import type { SupervisorThreadCommand, SupervisorThreadReply } from './worker-data.js';
 
-interface Worker {
+interface Worker extends PartitionWorker {
   readonly views: Int32Array;
   readonly reference: ActorReference<PartitionCommand, PartitionReply>;
   readonly port: MessagePort;
 }
 
+export type SupervisorThreadOptions = Omit<StartOptions, 'publishedBy'> & CoordinatorThreadOptions;
+
 export class SupervisorThread {
-  readonly #options: Omit<StartOptions, 'publishedBy'>;
+  readonly #options: SupervisorThreadOptions;
+  readonly #coordinators: LateCoordinators;
+  readonly #sources: MetricsSource[];
   #supervisor: SupervisorActor | null = null;
   readonly #workers = new Map<number, Worker>();
 
-  constructor(options: Omit<StartOptions, 'publishedBy'>) {
+  /** `sources` are what is counted on this thread. */
+  constructor(options: SupervisorThreadOptions, sources: readonly MetricsSource[] = []) {
     this.#options = options;
+    this.#coordinators = new LateCoordinators(options);
+    this.#sources = [...sources, this.#coordinators];
   }
 
   receive(command: SupervisorThreadCommand, reply: (reply: SupervisorThreadReply) => void): void {
     if (command.type === 'start') {
       this.#start(reply);
+      return;
+    }
+    if (command.type === 'inspect') {
+      this.#inspect(command.detail, reply);
       return;
     }
     const supervisor = this.#supervisor;
@@ -36,7 +59,7 @@ export class SupervisorThread {
     }
     switch (command.type) {
       case 'command':
-        supervisor.receive(command.command, reply);
+        this.#command(supervisor, command.command, reply);
         return;
       case 'worker-started':
         this.#workerStarted(supervisor, command.worker, command.views, command.port);
@@ -57,15 +80,32 @@ export class SupervisorThread {
     }
   }
 
+  /** Commands of groups. */
+  coordinate(message: CoordinatorMessage): void {
+    this.#coordinators.receive(message);
+  }
+
+  #command(
+    supervisor: SupervisorActor,
+    command: SupervisorCommand,
+    reply: (reply: SupervisorReply) => void,
+  ): void {
+    // What coordinators have appended must be in the log before that is closed.
+    if (command.type === 'stop') this.#coordinators.close(() => supervisor.receive(command, reply));
+    else supervisor.receive(command, reply);
+  }
+
   #start(reply: (reply: SupervisorThreadReply) => void): void {
     const publishedBy = (index: number, slot: number, generation: number) =>
       this.#published(index, slot, generation);
-    startSupervisor({ ...this.#options, publishedBy }, (result) => {
+    const tell: StartOptions['tell'] = (event) => this.#coordinators.tell(event);
+    startSupervisor({ ...this.#options, tell, publishedBy }, (result) => {
       if (result instanceof Error) {
         reply({ type: 'not-started', reason: result.message });
         return;
       }
       this.#supervisor = result.supervisor;
+      this.#coordinators.start(result.supervisor, result.data);
       reply({ type: 'started', clusterId: result.clusterId, clean: result.clean });
     });
   }
@@ -77,12 +117,34 @@ export class SupervisorThread {
       supervisor.workerTold(event);
       reply(null);
     });
-    this.#workers.set(index, { views, reference, port });
-    supervisor.workerStarted(index, {
+    const worker: Worker = {
+      views,
+      reference,
+      port,
       ask: (command, deadlineMs, answer) =>
         reference.ask(command, deadlineMs, (reply, failure) =>
           answer(reply ?? { type: 'failed', error: 'NOT_LEADER_OR_FOLLOWER', detail: failure }),
         ),
+    };
+    this.#workers.set(index, worker);
+    supervisor.workerStarted(index, worker);
+  }
+
+  #inspect(detail: InspectDetail, reply: (reply: SupervisorThreadReply) => void): void {
+    const { worker: own } = this.#coordinators;
+    const workers = new Map<number, PartitionWorker>(own ? [[OWN_WORKER, own]] : []);
+    for (const [index, worker] of this.#workers) workers.set(index, worker);
+    inspectWorkers(workers, detail, (reports) => {
+      const samples = detail === 'none' ? [] : this.#sources.flatMap((source) => source.samples());
+      const [mine, others] = own ? [reports[0], reports.slice(1)] : [undefined, reports];
+      const supervisor = {
+        thread: workerLabel(OWN_WORKER),
+        responding: mine?.responding ?? true,
+        logsOffline: (mine?.logsOffline ?? 0) + (this.#supervisor?.logsOffline ?? 0),
+        samples: [...samples, ...(mine?.samples ?? [])],
+      };
+      const recovering = this.#supervisor?.recovering ?? 0;
+      reply({ type: 'inspected', threads: [supervisor, ...others], recovering });
     });
   }
 

@@ -1,9 +1,11 @@
 import { parentPort } from 'node:worker_threads';
 import { assert } from '../base/assert.js';
+import { systemClock } from '../base/clock.js';
+import { limitLines } from '../base/limited-logger.js';
 import type { LogFields, Logger } from '../base/log.js';
 import type { LogLine } from './worker-data.js';
 
-/** A logger for worker threads: lines go to the main thread, which writes them. */
+/** A logger for worker threads: lines go to the main thread, which writes them; not too many of them. */
 export function threadLogger(): Logger {
   const port = parentPort;
   assert(port !== null, 'a worker has a parent');
@@ -11,5 +13,6 @@ export function threadLogger(): Logger {
     const line: LogLine = { level, message, fields };
     port.postMessage(line);
   };
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  const lines = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  return limitLines(lines, systemClock);
 }

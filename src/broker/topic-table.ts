@@ -11,6 +11,7 @@ import type { TopicConfig } from '../config/topic-config.js';
 import type { LeaderEpochs } from '../log/leader-epochs.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { TopicImage } from './messages.js';
+import { Traffic } from './metrics/counters.js';
 import type { WorkerLink } from './worker-link.js';
 
 /** Where and how the router reaches a partition that is open. */
@@ -22,6 +23,8 @@ export interface Route {
   readonly epochs: LeaderEpochs;
   readonly view: ViewReader;
   readonly reader: LogReader;
+  /** The topic's. */
+  readonly traffic: Traffic;
 }
 
 /** A partition as the router sees it. Lives as long as its topic. */
@@ -61,6 +64,7 @@ export class TopicEntry {
   image: TopicImage;
   config: TopicConfig;
   readonly partitions: PartitionEntry[] = [];
+  readonly traffic = new Traffic();
   /** Whoever still holds the entry must treat it as unknown. */
   deleted = false;
 

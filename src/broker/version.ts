@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 
+export const SOFTWARE_VERSION = readVersion();
 /** Name and version of this software, as it introduces itself on the wire and in logs. */
-export const SOFTWARE = `odradek/${readVersion()}`;
+export const SOFTWARE = `odradek/${SOFTWARE_VERSION}`;
 
 function readVersion(): string {
   // dist/src/broker/version.js and src/broker/version.ts lie at different depths below package.json.

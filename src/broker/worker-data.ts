@@ -2,6 +2,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { RingMemory } from '../actor/descriptor-ring.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import type { InspectDetail } from '../partition/messages.js';
+import type { Inspected } from './inspect-workers.js';
 import type { SupervisorCommand, SupervisorEvent, SupervisorReply } from './messages.js';
 
 /** Log lines of other threads, for the main thread to write. */
@@ -11,11 +13,14 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, string | number | boolean | null | undefined>> | undefined;
 }
 
+/** The first message to the supervisor's thread. */
 export interface SupervisorData {
   readonly dataDirectory: string;
   readonly config: BrokerConfig;
   /** To the main thread. */
   readonly port: MessagePort;
+  /** Commands of groups come here, and their replies leave. */
+  readonly coordinatorPort: MessagePort;
 }
 
 export interface PartitionWorkerData {
@@ -40,11 +45,14 @@ export type SupervisorThreadCommand =
       readonly views: Int32Array;
       readonly port: MessagePort;
     }
-  | { readonly type: 'worker-exited'; readonly worker: number; readonly reason: string };
+  | { readonly type: 'worker-exited'; readonly worker: number; readonly reason: string }
+  /** How are you, and how are the workers? Answered before the start too. */
+  | { readonly type: 'inspect'; readonly detail: InspectDetail };
 
 export type SupervisorThreadReply =
   | { readonly type: 'started'; readonly clusterId: string; readonly clean: boolean }
   | { readonly type: 'not-started'; readonly reason: string }
+  | Inspected
   | SupervisorReply;
 
 /** supervisor thread → main thread. */

@@ -1,12 +1,19 @@
 // The threads of a broker: the main thread starts them, because only it can share memory with all, and tells the supervisor
 // when one starts or ends.
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { createRing, RING_SLEEPING_INDEX, RingConsumer, RingProducer } from '../actor/descriptor-ring.js';
+import {
+  createRing,
+  RING_SLEEPING_INDEX,
+  RingConsumer,
+  type RingMemory,
+  RingProducer,
+} from '../actor/descriptor-ring.js';
 import { SharedDoorbell } from '../actor/doorbell.js';
 import { createViews } from '../actor/view.js';
 import type { Logger } from '../base/log.js';
 import { type WorkerName, workerEntry } from '../base/worker-entry.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import type { WorkerMemory } from './messages.js';
 import { SLOTS_PER_WORKER } from './placement.js';
 import type { WorkerEnds } from './router.js';
 import type { LogLine, PartitionWorkerData, SupervisorData } from './worker-data.js';
@@ -15,10 +22,28 @@ import type { LogLine, PartitionWorkerData, SupervisorData } from './worker-data
 const RING_CAPACITY = 4096;
 const OPEN_FILES_PER_WORKER = 512;
 
+/** The main thread's ends of the ports to the supervisor. */
+export interface SupervisorPorts {
+  readonly control: MessagePort;
+  /** For commands of groups, and their replies. */
+  readonly coordinator: MessagePort;
+}
+
 export interface StartedWorker {
   readonly ends: WorkerEnds;
   /** For the supervisor: to the worker. */
   readonly port: MessagePort;
+}
+
+/** The main thread's ends of what it shares with a worker. */
+export function workerEnds({ submissions, completions, views }: WorkerMemory): WorkerEnds {
+  const bell = ({ words }: RingMemory) => new SharedDoorbell(words, RING_SLEEPING_INDEX);
+  return {
+    submissions: new RingProducer(submissions, bell(submissions)),
+    completions: new RingConsumer(completions, bell(completions)),
+    capacity: Math.min(submissions.capacity, completions.capacity),
+    views,
+  };
 }
 
 export class WorkerHost {
@@ -31,10 +56,19 @@ export class WorkerHost {
     this.#logger = logger;
   }
 
-  startSupervisor(data: Omit<SupervisorData, 'port'>, exited: (reason: string) => void): MessagePort {
-    const { port1, port2 } = new MessageChannel();
-    this.#start('supervisor', { ...data, port: port2 }, port2, exited);
-    return port1;
+  /** `thread` is one that was started already, and has been given nothing. */
+  startSupervisor(
+    data: Omit<SupervisorData, 'port' | 'coordinatorPort'>,
+    exited: (reason: string) => void,
+    thread: Worker = startThread('supervisor', {}, []),
+  ): SupervisorPorts {
+    const control = new MessageChannel();
+    const coordinator = new MessageChannel();
+    const ports = { port: control.port2, coordinatorPort: coordinator.port2 };
+    thread.ref();
+    thread.postMessage({ ...data, ...ports }, Object.values(ports));
+    this.#watch(thread, exited);
+    return { control: control.port1, coordinator: coordinator.port1 };
   }
 
   startPartitionWorker(
@@ -57,21 +91,13 @@ export class WorkerHost {
       openFilesMax: OPEN_FILES_PER_WORKER,
       port: port2,
     };
-    const thread = this.#start('partition', data, port2, (reason) => {
+    const thread = startThread('partition', data, [port2]);
+    this.#watch(thread, (reason) => {
       if (this.#partitionWorkers.get(index) === thread) this.#partitionWorkers.delete(index);
       exited(reason);
     });
     this.#partitionWorkers.set(index, thread);
-    const bell = (words: Int32Array) => new SharedDoorbell(words, RING_SLEEPING_INDEX);
-    return {
-      ends: {
-        submissions: new RingProducer(submissions, bell(submissions.words)),
-        completions: new RingConsumer(completions, bell(completions.words)),
-        capacity: RING_CAPACITY,
-        views,
-      },
-      port: port1,
-    };
+    return { ends: workerEnds({ submissions, completions, views }), port: port1 };
   }
 
   /** Indexes of the partition workers that run. */
@@ -90,12 +116,7 @@ export class WorkerHost {
     await Promise.all([...this.#threads].map((thread) => thread.terminate()));
   }
 
-  #start(name: WorkerName, data: object, port: MessagePort, exited: (reason: string) => void): Worker {
-    const thread = new Worker(workerEntry(name), {
-      workerData: data,
-      transferList: [port],
-      name: `odradek-${name}`,
-    });
+  #watch(thread: Worker, exited: (reason: string) => void): void {
     let reason = '';
     this.#threads.add(thread);
     thread.on('message', (line: LogLine) => this.#logger[line.level](line.message, line.fields));
@@ -106,6 +127,13 @@ export class WorkerHost {
       this.#threads.delete(thread);
       if (!this.#closing) exited(reason || `the thread ended with code ${code}`);
     });
-    return thread;
   }
+}
+
+function startThread(name: WorkerName, data: object, ports: MessagePort[]): Worker {
+  return new Worker(workerEntry(name), {
+    workerData: data,
+    transferList: ports,
+    name: `odradek-${name}`,
+  });
 }

@@ -4,6 +4,7 @@ import { assert } from '../base/assert.js';
 import { type ErrorName, errorName } from '../base/errors.js';
 import { COMPLETION, COMPLETION_KIND, SUBMISSION } from '../partition/messages.js';
 import type { Extent } from '../partition/write-buffer.js';
+import type { Traffic } from './metrics/counters.js';
 
 /** What became of one partition's batch. */
 export interface Appended {
@@ -31,6 +32,8 @@ export interface Submission {
   readonly bytes: number;
   /** Holds one use of this extent, until the completion. */
   readonly extent: Extent;
+  /** Where it is counted once it is in the log. */
+  readonly traffic?: Traffic;
   readonly done: (result: Appended) => void;
 }
 
@@ -141,6 +144,11 @@ export class WorkerLink {
     this.#inFlight[token] = undefined;
     this.#freeTokens.push(token);
     submission.extent.release();
+    const { traffic } = submission;
+    if (traffic && result.error === 'NONE') {
+      traffic.appendedBatches++;
+      traffic.appendedBytes += submission.bytes;
+    }
     submission.done(result);
   }
 }

@@ -231,8 +231,10 @@ export class BatchSender {
     });
     // Most such errors mean that the leader is another one now, or will be.
     this.#cluster.refreshTopicLater(batch.topic);
-    if (queue.retryTimer) return;
     const waitMs = backoffMs(batch.failures, RETRY_BACKOFF, this.#cluster.options.random);
+    const { topic, partition, recordCount: records, failures } = batch;
+    this.#cluster.options.events.retry({ topic, partition, records, failures, waitMs, error });
+    if (queue.retryTimer) return;
     queue.retryTimer = this.#clock.after(waitMs, () => {
       queue.retryTimer = null;
       this.schedule(queue);
@@ -258,12 +260,22 @@ export class BatchSender {
 
   #deliver(batch: ProducerBatch, result: ProducePartitionResult | undefined): void {
     batch.delivered(result ?? NOWHERE);
+    this.#tell(batch, null);
     this.#finished(batch);
   }
 
   #fail(batch: ProducerBatch, error: OdradekError): void {
     batch.failed(error);
+    this.#tell(batch, error);
     this.#finished(batch);
+  }
+
+  #tell(batch: ProducerBatch, error: OdradekError | null): void {
+    const { topic, partition, failures, recordCount: records, encodedBytes: bytes, deadlineMs } = batch;
+    const durationMs = this.#clock.monotonicMs() - (deadlineMs - this.#options.deliveryTimeoutMs);
+    this.#cluster.options.events.delivery({
+      ...{ topic, partition, records, bytes, durationMs, failures, error },
+    });
   }
 }
 

@@ -15,6 +15,7 @@ import type {
 import { backoffMs } from './backoff.js';
 import { type BrokerEndpoint, formatBrokerEndpoint } from './broker-endpoint.js';
 import { pause } from './client-clock.js';
+import type { ClientEvents } from './client-observer.js';
 import { Connection } from './connection.js';
 import { MetadataBatcher } from './metadata-batcher.js';
 import { type TopicView, topicView } from './topic-view.js';
@@ -34,6 +35,7 @@ export interface ClusterOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly events: ClientEvents;
 }
 
 interface Attempts {
@@ -207,14 +209,14 @@ export class Cluster {
   }
 
   async #openAfterBackoff(endpoint: BrokerEndpoint, address: string): Promise<Connection> {
-    const { clock, random, logger, clientId, connectTimeoutMs, requestTimeoutMs } = this.options;
+    const { clock, random, logger, events, clientId, connectTimeoutMs, requestTimeoutMs } = this.options;
     const attempts = this.#attempts.get(address);
     const waitMs = (attempts?.nextAtMs ?? 0) - clock.monotonicMs();
     if (waitMs > 0) await pause(clock, waitMs, this.signal);
     if (this.signal.aborted) throw new OdradekError('ODR_CLOSED', 'The client is closed.');
     try {
       const connection = await Connection.open({
-        ...{ endpoint, clientId, connectTimeoutMs, requestTimeoutMs, clock, logger },
+        ...{ endpoint, clientId, connectTimeoutMs, requestTimeoutMs, clock, logger, events },
         signal: this.signal,
       });
       this.#attempts.delete(address);
@@ -232,17 +234,20 @@ export class Cluster {
 
   /** Which connection to use. A broker may be met twice, under a bootstrap address and the one that it advertises. */
   #adopt(connection: Connection): Connection {
-    const { brokerId } = connection;
+    const { brokerId, address } = connection;
+    const { events, logger } = this.options;
     const earlier = this.#connections.get(brokerId);
     if (earlier) {
       connection.close();
       return earlier;
     }
     this.#connections.set(brokerId, connection);
+    events.connected({ broker: brokerId, address, reason: null });
     connection.onClose((reason) => {
       this.#connections.delete(brokerId);
+      events.disconnected({ broker: brokerId, address, reason });
       if (reason.code === 'ODR_CLOSED') return;
-      this.options.logger.warn('connection to broker lost', { broker: brokerId, reason: reason.message });
+      logger.warn('connection to broker lost', { broker: brokerId, reason: reason.message });
     });
     return connection;
   }

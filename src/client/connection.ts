@@ -13,8 +13,10 @@ import {
 } from '../protocol/native/frame.js';
 import {
   type AnsweredRequestBody,
+  type GrantCreditRequest,
   type HelloResponse,
   PROTOCOL_VERSION,
+  type Push,
   type RequestBody,
   type ResponseBody,
   type ResponseTo,
@@ -22,7 +24,9 @@ import {
 import { encodeRequestHeader } from '../protocol/native/request-header.js';
 import { decodeResponseHeader } from '../protocol/native/response-header.js';
 import { type BrokerEndpoint, formatBrokerEndpoint } from './broker-endpoint.js';
+import type { ClientEvents } from './client-observer.js';
 import { FrameReader } from './frame-reader.js';
+import { onAbort } from './on-abort.js';
 
 /** Bound on an answer: what one fetch may ask for at most, one batch more, and room for the header. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
@@ -42,6 +46,7 @@ export interface ConnectionOptions {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly events: ClientEvents;
 }
 
 export interface RequestOptions {
@@ -58,7 +63,15 @@ export interface Answer<Body extends ResponseBody> {
   readonly payload: Buffer;
 }
 
-type Settle = (error: OdradekError | null, body: ResponseBody | null, payload: Buffer) => void;
+/** What a subscription sends; the records are memory that belongs to the listener. */
+export type PushListener = (push: Push, records: Buffer) => void;
+
+type Settle = (
+  error: OdradekError | null,
+  body: ResponseBody | null,
+  payload: Buffer,
+  responseBytes?: number,
+) => void;
 
 /** A request that has no answer yet. Only the first call of `settle` counts. */
 interface Pending {
@@ -75,9 +88,12 @@ export class Connection {
   readonly #socket: Socket;
   readonly #pending = new Map<number, Pending>();
   #waiting: Pending[] = [];
+  readonly #subscriptions = new Map<number, PushListener>();
+  #lastSubscriptionId = 0;
   /** Sent and not answered. */
   #unanswered = 0;
   #hello: HelloResponse | null = null;
+  #holders = 0;
   #lastCorrelationId = 0;
   #corked = false;
   #closeReason: OdradekError | null = null;
@@ -135,6 +151,11 @@ export class Connection {
     return this.#hello?.frameBytesMax ?? 0;
   }
 
+  /** Optional abilities of the broker, by name. */
+  get features(): readonly string[] {
+    return this.#hello?.features ?? [];
+  }
+
   get closed(): boolean {
     return this.#closeReason !== null;
   }
@@ -143,6 +164,22 @@ export class Connection {
   onClose(listener: (reason: OdradekError) => void): void {
     if (this.#closeReason === null) this.#closeListeners.push(listener);
     else listener(this.#closeReason);
+  }
+
+  /**
+   * Keeps the process alive until the returned function is called, as a request without an answer does: for those who wait for
+   * what the broker sends by itself.
+   */
+  hold(): () => void {
+    this.#holders++;
+    this.#socket.ref();
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holders--;
+      this.#rest();
+    };
   }
 
   /** Ends the connection at once; waiting requests fail with the reason. Does nothing if it has ended. */
@@ -185,6 +222,27 @@ export class Connection {
     if (cause) throw this.#closeReason ?? connectionError(this.address, true, cause);
   }
 
+  /** Sends a request that has no answer. Does nothing if the connection has ended. */
+  tell(body: GrantCreditRequest): void {
+    if (this.#closeReason === null) this.#write([this.#encode(0, 0, body, [])]);
+  }
+
+  /** A number for a new subscription, and who gets what it sends. Until it is removed, the process is kept alive. */
+  addSubscription(listener: PushListener): number {
+    this.#lastSubscriptionId = (this.#lastSubscriptionId % 0xffffffff) + 1;
+    this.#subscriptions.set(this.#lastSubscriptionId, listener);
+    this.#holders++;
+    this.#socket.ref();
+    return this.#lastSubscriptionId;
+  }
+
+  /** What comes of it from here on is dropped. */
+  removeSubscription(subscriptionId: number): void {
+    if (!this.#subscriptions.delete(subscriptionId)) return;
+    this.#holders--;
+    this.#rest();
+  }
+
   async #sayHello(): Promise<void> {
     const { clientId, connectTimeoutMs } = this.#options;
     const { body } = await this.request(
@@ -219,22 +277,32 @@ export class Connection {
     // own limit.
     const brokerTimeoutMs = body.type === 'fetch' ? 0 : Math.ceil(timeoutMs * 0.75);
     const head = this.#encode(correlationId, brokerTimeoutMs, body, payload);
+    const requestBytes = FRAME_LENGTH_BYTES + head.readUInt32BE(0);
 
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
     let settled = false;
     const cancel = () => this.#cancel(pending, body);
     const pending: Pending = {
       correlationId,
       pieces: [head, ...payload],
       sent: false,
-      timer: this.#options.clock.after(timeoutMs, () => this.#miss(pending, body, timeoutMs)),
-      settle: (error, response, bytes) => {
+      timer: clock.after(timeoutMs, () => this.#miss(pending, body, timeoutMs)),
+      settle: (error, response, bytes, responseBytes = 0) => {
         if (settled) return;
         settled = true;
-        signal?.removeEventListener('abort', cancel);
+        stopListening?.();
+        const durationMs = clock.monotonicMs() - startMs;
+        this.#options.events.request({
+          ...{ type: body.type, broker: this.brokerId },
+          ...{ durationMs, requestBytes, responseBytes, error },
+        });
         settle(error, response, bytes);
       },
     };
-    signal?.addEventListener('abort', cancel);
+    const stopListening = signal && onAbort(signal, cancel);
+    // A connection keeps the process alive while an answer is awaited, and no longer.
+    if (this.#pending.size === 0) this.#socket.ref();
     this.#pending.set(correlationId, pending);
     if (this.#mayTransmit()) this.#transmit(pending);
     else this.#waiting.push(pending);
@@ -288,15 +356,29 @@ export class Connection {
   #receive(frame: Buffer, owned: boolean): void {
     const { header, payload } = splitFrame(frame, RESPONSE_HEADER_BYTES_MAX);
     const { correlationId, error, body } = decodeResponseHeader(header);
+    if (body?.type === 'push') {
+      this.#options.events.pushed(frame.length);
+      const listener = this.#subscriptions.get(body.subscriptionId);
+      listener?.(body, owned || payload.length === 0 ? payload : Buffer.from(payload));
+      return;
+    }
     const pending = this.#pending.get(correlationId);
     if (!pending?.sent)
       throw this.#protocolError(`answered a request that it did not get (${correlationId})`);
     this.#pending.delete(correlationId);
     this.#options.clock.cancel(pending.timer);
     this.#unanswered--;
-    if (error) pending.settle(brokerError(error.error, error.detail), null, NO_BYTES);
-    else pending.settle(null, body, owned || payload.length === 0 ? payload : Buffer.from(payload));
+    if (error) pending.settle(brokerError(error.error, error.detail), null, NO_BYTES, frame.length);
+    else {
+      const bytes = owned || payload.length === 0 ? payload : Buffer.from(payload);
+      pending.settle(null, body, bytes, frame.length);
+    }
     this.#transmitWaiting();
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#pending.size === 0 && this.#holders === 0) this.#socket.unref();
   }
 
   #transmitWaiting(): void {
@@ -339,6 +421,7 @@ export class Connection {
     this.#options.clock.cancel(pending.timer);
     this.#pending.delete(pending.correlationId);
     this.#waiting = this.#waiting.filter((waiting) => waiting !== pending);
+    this.#rest();
   }
 
   #guard(receive: () => void): void {
@@ -363,6 +446,7 @@ export class Connection {
     }
     this.#pending.clear();
     this.#waiting = [];
+    this.#subscriptions.clear();
     const listeners = this.#closeListeners;
     this.#closeListeners = [];
     for (const listener of listeners) listener(reason);
@@ -386,9 +470,10 @@ function cancelled({ type }: AnsweredRequestBody): OdradekError {
 
 function connectionError(address: string, wasOpen: boolean, cause?: Error): OdradekError {
   const reason = cause ? `: ${reasonOf(cause)}` : '';
-  const message = wasOpen
-    ? `The connection to ${address} was lost${reason}.`
-    : `Cannot connect to ${address}${reason}. Is a broker's native listener there?`;
+  let message = `Cannot connect to ${address}${reason}. Is a broker's native listener there?`;
+  if (wasOpen) message = `The connection to ${address} was lost${reason}.`;
+  else if (!cause)
+    message = `${address} closed the connection without a hello. Is it a broker's native listener, and not Kafka's?`;
   return new OdradekError('ODR_CONNECTION', message, { retriable: true, cause });
 }
 

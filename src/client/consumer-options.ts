@@ -1,4 +1,5 @@
 import { OdradekError } from '../base/errors.js';
+import type { Decoder } from './format.js';
 import { oneOf, wholeNumber } from './option-check.js';
 
 /** Where to begin in a partition: its start, its end, an offset, or the first message of that time or later. */
@@ -9,8 +10,12 @@ export type StartPosition =
   /** Milliseconds since 1970. Without such a message: the end. */
   | { readonly timestampMs: number };
 
-export interface ConsumerOptions {
+export interface ConsumerOptions<Key = Buffer, Value = Buffer> {
   readonly topic: string;
+  /** What keys are made into: `text()`, `json(schema)` … Default: they stay buffers. */
+  readonly key?: Decoder<Key> | undefined;
+  /** What values are made into. Default: they stay buffers. */
+  readonly value?: Decoder<Value> | undefined;
   /** Default: all, also those that are added later. */
   readonly partitions?: readonly number[] | undefined;
   /** For all partitions, or by partition (those that are not named begin at `earliest`). Default `earliest`. */
@@ -22,12 +27,10 @@ export interface ConsumerOptions {
    * they were read: fail (the default), or go on at the start or the end of what is there.
    */
   readonly onOutOfRange?: 'earliest' | 'latest' | 'fail' | undefined;
-  /** Bound on what one request fetches of a partition; a larger batch comes whole. Default 1 MiB. */
-  readonly maxBytesPerFetch?: number | undefined;
-  /** Bound on what is fetched ahead, over all partitions. Default 32 MiB. */
+  /** Bound on what the broker sends of a partition at a time; a larger batch comes whole. Default 1 MiB. */
+  readonly maxBytesPerPush?: number | undefined;
+  /** Bound on what has come and was not delivered yet, over all partitions, but for one larger batch. Default 8 MiB. */
   readonly prefetchBytesMax?: number | undefined;
-  /** How long the broker holds a request back while there is nothing new. Default 5,000. */
-  readonly maxWaitMs?: number | undefined;
   /** Ends the consumer: a loop over it throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -39,9 +42,8 @@ export interface CheckedConsumerOptions {
   readonly from: StartPosition | ReadonlyMap<number, StartPosition>;
   readonly untilEnd: boolean;
   readonly onOutOfRange: 'earliest' | 'latest' | 'fail';
-  readonly maxBytesPerFetch: number;
+  readonly maxBytesPerPush: number;
   readonly prefetchBytesMax: number;
-  readonly maxWaitMs: number;
 }
 
 /**
@@ -49,7 +51,9 @@ export interface CheckedConsumerOptions {
  *
  * @throws OdradekError ODR_USAGE for a value that is out of range
  */
-export function checkConsumerOptions(options: ConsumerOptions): CheckedConsumerOptions {
+export function checkConsumerOptions(
+  options: Omit<ConsumerOptions, 'key' | 'value'>,
+): CheckedConsumerOptions {
   if (typeof options.topic !== 'string' || options.topic === '') {
     throw new OdradekError('ODR_USAGE', 'A consumer needs a topic.');
   }
@@ -62,9 +66,8 @@ export function checkConsumerOptions(options: ConsumerOptions): CheckedConsumerO
     from,
     untilEnd: options.until !== undefined && oneOf('until', options.until, ['end']) === 'end',
     onOutOfRange: oneOf('onOutOfRange', options.onOutOfRange ?? 'fail', ['earliest', 'latest', 'fail']),
-    maxBytesPerFetch: wholeNumber('maxBytesPerFetch', options.maxBytesPerFetch ?? 2 ** 20, 1, 64 * 2 ** 20),
-    prefetchBytesMax: wholeNumber('prefetchBytesMax', options.prefetchBytesMax ?? 32 * 2 ** 20, 1),
-    maxWaitMs: wholeNumber('maxWaitMs', options.maxWaitMs ?? 5_000, 0, 600_000),
+    maxBytesPerPush: wholeNumber('maxBytesPerPush', options.maxBytesPerPush ?? 2 ** 20, 1, 2 ** 30),
+    prefetchBytesMax: wholeNumber('prefetchBytesMax', options.prefetchBytesMax ?? 8 * 2 ** 20, 1),
   };
 }
 

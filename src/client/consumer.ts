@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
+import type { Readable } from 'node:stream';
 import { OdradekError } from '../base/errors.js';
 import type { OffsetPosition } from '../protocol/native/messages.js';
 import type { Batch } from '../record/batch-reader.js';
-import type { LogRecord } from '../record/record.js';
+import type { RecordWalk } from '../record/record-walk.js';
 import { asOdradekError } from './as-odradek-error.js';
 import { pause } from './client-clock.js';
 import { type Cluster, METADATA_AGE_MAX_MS } from './cluster.js';
@@ -13,19 +14,22 @@ import {
   type StartPosition,
 } from './consumer-options.js';
 import { type Deferred, deferred } from './deferred.js';
-import { Fetcher } from './fetcher.js';
+import { Feeder } from './feeder.js';
+import { type Decoders, decodersOf, incomingMessage } from './incoming-message.js';
 import { listOffsets } from './list-offsets.js';
 import type { ReceivedMessage } from './message.js';
+import { messageReadable, type ReadableOptions } from './message-readable.js';
 import { PartitionReader } from './partition-reader.js';
 import { Queue } from './queue.js';
 import { retry } from './retry.js';
+import { UnreadableError } from './unreadable-error.js';
 
 /** Messages of one partition that were sent together. */
-export interface ReceivedBatch {
+export interface ReceivedBatch<Key = Buffer, Value = Buffer> {
   readonly topic: string;
   readonly partition: number;
   /** Not empty, by offset. */
-  readonly messages: readonly ReceivedMessage[];
+  readonly messages: readonly ReceivedMessage<Key, Value>[];
   /** The offset behind the partition's last message, as far as it is known. */
   readonly highWatermark: number;
 }
@@ -34,7 +38,7 @@ export interface ReceivedBatch {
 interface Reading {
   readonly reader: PartitionReader;
   readonly batch: Batch;
-  readonly records: Iterator<LogRecord>;
+  readonly walk: RecordWalk;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -49,10 +53,13 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * for await (const { key, value } of client.consumer({ topic: 'orders', from: 'latest' })) console.log(`${key}:
  * ${value}`);
  */
-export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable {
+export class Consumer<Key = Buffer, Value = Buffer>
+  implements AsyncIterable<ReceivedMessage<Key, Value>>, AsyncDisposable
+{
   readonly #cluster: Cluster;
   readonly #options: CheckedConsumerOptions;
-  readonly #fetcher: Fetcher;
+  readonly #decoders: Decoders<Key, Value>;
+  readonly #feeder: Feeder;
   readonly #abort = new AbortController();
   readonly #userSignal: AbortSignal | undefined;
   readonly #onUserAbort = () => void this.close();
@@ -65,13 +72,14 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
   #startError: OdradekError | null = null;
   #change: Deferred<void> = deferred();
 
-  constructor(cluster: Cluster, options: ConsumerOptions) {
+  constructor(cluster: Cluster, options: ConsumerOptions<Key, Value>) {
     this.#cluster = cluster;
     this.#options = checkConsumerOptions(options);
+    this.#decoders = decodersOf(options);
     this.#userSignal = options.signal;
     setMaxListeners(0, this.#abort.signal);
     const { signal } = this.#abort;
-    this.#fetcher = new Fetcher(cluster, this.#options, { signal, changed: (reader) => this.#list(reader) });
+    this.#feeder = new Feeder(cluster, this.#options, { signal, changed: (reader) => this.#list(reader) });
     cluster.signal.addEventListener('abort', this.#onClusterClose);
     this.#userSignal?.addEventListener('abort', this.#onUserAbort);
     if (this.#userSignal?.aborted) void this.close();
@@ -82,7 +90,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     return this.#readers.get(partition)?.position ?? null;
   }
 
-  /** The offset behind the partition's last message, as the last fetch found it; null before that. */
+  /** The offset behind the partition's last message, as the last records that came found it; null before that. */
   highWatermark(partition: number): number | null {
     const highWatermark = this.#readers.get(partition)?.highWatermark ?? -1;
     return highWatermark === -1 ? null : highWatermark;
@@ -98,14 +106,40 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     if (!reader || !Number.isSafeInteger(offset) || offset < 0) {
       throw new OdradekError('ODR_USAGE', `Cannot seek to ${offset} in partition ${partition}.`);
     }
-    if (this.#reading?.reader === reader) this.#reading = null;
-    reader.jump(offset);
-    this.#fetcher.schedule(reader);
+    this.#interrupt(reader, offset);
+    this.#feeder.start(reader);
     this.#announce();
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedMessage> {
-    const iterator: AsyncIterableIterator<ReceivedMessage> = {
+  /**
+   * Delivers nothing of these partitions (default: of all that are read now), and has nothing of them sent, until
+   * {@link resume}. Their positions stay.
+   *
+   * @throws OdradekError ODR_USAGE if a partition is none of this consumer's, or nothing was read yet
+   */
+  pause(partitions: Iterable<number> = this.#readers.keys()): void {
+    for (const reader of this.#readersOf(partitions)) {
+      if (reader.isPaused) continue;
+      reader.isPaused = true;
+      this.#interrupt(reader, reader.position);
+    }
+  }
+
+  /** Goes on with these partitions (default: all) where they were paused. Throws as {@link pause}. */
+  resume(partitions: Iterable<number> = this.#readers.keys()): void {
+    for (const reader of this.#readersOf(partitions)) {
+      reader.isPaused = false;
+      this.#feeder.start(reader);
+    }
+  }
+
+  /** The partitions that are paused. */
+  get paused(): readonly number[] {
+    return [...this.#readers.values()].flatMap(({ isPaused, partition }) => (isPaused ? [partition] : []));
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<ReceivedMessage<Key, Value>> {
+    const iterator: AsyncIterableIterator<ReceivedMessage<Key, Value>> = {
       next: () => {
         // A promise for each message is what the loop costs; no more than that is made while messages are there.
         try {
@@ -129,8 +163,8 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
    * The messages a batch at a time, which costs less per message than one by one. Leaving the loop closes the
    * consumer.
    */
-  batches(): AsyncIterableIterator<ReceivedBatch> {
-    const iterator: AsyncIterableIterator<ReceivedBatch> = {
+  batches(): AsyncIterableIterator<ReceivedBatch<Key, Value>> {
+    const iterator: AsyncIterableIterator<ReceivedBatch<Key, Value>> = {
       next: () => this.#await(() => this.#nextBatch()),
       return: async () => {
         await this.close();
@@ -139,6 +173,19 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
       [Symbol.asyncIterator]: () => iterator,
     };
     return iterator;
+  }
+
+  /**
+   * The messages as a stream of objects. It reads no further than `highWaterMark` messages ahead of who reads it, and so
+   * the broker sends no further ahead than `prefetchBytesMax`. Destroying it closes the consumer.
+   */
+  readable(options: ReadableOptions = {}): Readable {
+    const source = {
+      messages: this[Symbol.asyncIterator](),
+      poll: () => (this.#isActive && this.#state === 'started' ? this.#nextMessage() : null),
+      close: () => this.close(),
+    };
+    return messageReadable(source, options);
   }
 
   /** Ends the loops over this consumer. */
@@ -203,7 +250,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     this.#change = deferred();
   }
 
-  #nextMessage(): ReceivedMessage | null {
+  #nextMessage(): ReceivedMessage<Key, Value> | null {
     for (let reading = this.#readingNow(); reading; reading = this.#readingNow()) {
       const message = this.#messageOf(reading);
       if (message) return message;
@@ -212,11 +259,16 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     return null;
   }
 
-  #nextBatch(): ReceivedBatch | null {
+  #nextBatch(): ReceivedBatch<Key, Value> | null {
     for (let reading = this.#readingNow(); reading; reading = this.#readingNow()) {
       const { topic, partition, highWatermark } = reading.reader;
-      const messages: ReceivedMessage[] = [];
-      for (let next = this.#messageOf(reading); next; next = this.#messageOf(reading)) messages.push(next);
+      const messages: ReceivedMessage<Key, Value>[] = [];
+      try {
+        for (let next = this.#messageOf(reading); next; next = this.#messageOf(reading)) messages.push(next);
+      } catch (error) {
+        // Those before it are delivered first; the reader keeps the failure.
+        if (messages.length === 0) throw error;
+      }
       this.#finish(reading);
       if (messages.length > 0) return { topic, partition, messages, highWatermark };
     }
@@ -231,47 +283,67 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
       this.#listed.shift();
       reader.isListed = false;
       const batch = reader.nextBatch();
-      this.#fetcher.schedule(reader);
       if (!batch) {
         if (reader.failure) this.#list(reader);
         continue;
       }
-      reader.isReading = true;
-      this.#reading = { reader, batch, records: batch.records() };
+      this.#reading = { reader, batch, walk: this.#walk(reader, batch) };
       return this.#reading;
     }
     return null;
   }
 
-  /** The next message of the batch, or null. */
-  #messageOf({ reader, batch, records }: Reading): ReceivedMessage | null {
-    for (;;) {
-      const next = this.#decode(records, reader, batch);
-      if (next.done) return null;
-      const { offset, timestampMs, key, value, headers } = next.value;
-      if (offset < reader.position) continue;
-      if (reader.endOffset !== null && offset >= reader.endOffset) return null;
-      reader.position = offset + 1;
-      return { topic: reader.topic, partition: reader.partition, offset, timestampMs, key, value, headers };
+  #walk(reader: PartitionReader, batch: Batch): RecordWalk {
+    try {
+      return batch.walk();
+    } catch (thrown) {
+      throw this.#undecodable(reader, batch, thrown);
     }
   }
 
-  #decode(records: Iterator<LogRecord>, reader: PartitionReader, batch: Batch): IteratorResult<LogRecord> {
+  /** The next message of the batch, or null. */
+  #messageOf({ reader, batch, walk }: Reading): ReceivedMessage<Key, Value> | null {
     try {
-      return records.next();
+      while (walk.next()) {
+        const { offset } = walk;
+        if (offset < reader.position) continue;
+        if (reader.endOffset !== null && offset >= reader.endOffset) return null;
+        const message = incomingMessage(reader, walk, this.#decoders);
+        reader.position = offset + 1;
+        return message;
+      }
+      return null;
     } catch (thrown) {
-      const cause = asOdradekError(thrown);
-      const { topic, partition, position } = reader;
-      const message = `Reading ${topic}-${partition} at offset ${position} failed: ${cause.message}. seek() to ${
-        batch.lastOffset + 1
-      } leaves the batch out.`;
-      // What follows is not delivered: the failure stays until a seek.
-      this.#reading = null;
-      reader.jump(position);
-      reader.fail(new OdradekError(cause.code, message, { cause }));
-      this.#list(reader);
-      return { done: true, value: undefined };
+      throw this.#undecodable(reader, batch, thrown);
     }
+  }
+
+  /** What cannot be decoded ends the reading until a seek: what follows is not delivered. */
+  #undecodable(reader: PartitionReader, batch: Batch, thrown: unknown): OdradekError {
+    const cause = asOdradekError(thrown);
+    const { topic, partition, position } = reader;
+    // One message can be left out if it only lacks its format; nothing behind it can be found if it is malformed.
+    const nextOffset = cause.code === 'ODR_FORMAT' ? position + 1 : batch.lastOffset + 1;
+    const failure = new UnreadableError({ topic, partition, offset: position, nextOffset }, cause);
+    this.#interrupt(reader, position);
+    reader.fail(failure);
+    this.#list(reader);
+    return failure;
+  }
+
+  /** Nothing of the reader is under way any more; it stands at the offset. */
+  #interrupt(reader: PartitionReader, offset: number): void {
+    if (this.#reading?.reader === reader) this.#reading = null;
+    this.#feeder.stop(reader);
+    reader.jump(offset);
+  }
+
+  #readersOf(partitions: Iterable<number>): PartitionReader[] {
+    return [...partitions].map((partition) => {
+      const reader = this.#readers.get(partition);
+      if (reader) return reader;
+      throw new OdradekError('ODR_USAGE', `Partition ${partition} is not read by this consumer, or not yet.`);
+    });
   }
 
   /** The batch is read, unless it failed; a reader that has more goes to the end of the line. */
@@ -279,7 +351,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
     if (this.#reading !== reading) return;
     const { reader, batch } = reading;
     this.#reading = null;
-    reader.isReading = false;
+    reader.finishBatch();
     reader.position = Math.max(reader.position, Math.min(batch.lastOffset + 1, reader.endOffset ?? Infinity));
     if (reader.hasMore) this.#list(reader);
   }
@@ -312,7 +384,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage>, AsyncDisposable
       const endOffset = ends?.get(partition) ?? null;
       const reader = new PartitionReader(this.#options.topic, partition, { position, endOffset });
       this.#readers.set(partition, reader);
-      this.#fetcher.add(reader);
+      this.#feeder.add(reader);
     }
   }
 

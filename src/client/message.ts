@@ -11,10 +11,15 @@ export type MessageHeaders =
   | Readonly<Record<string, MessageBytes>>
   | readonly (readonly [name: string, value: MessageBytes])[];
 
-/** A message to be sent. The producer reads it during the call of `send`, unless `send` has to wait for room. */
-export interface Message {
-  readonly key?: MessageBytes | undefined;
-  readonly value?: MessageBytes | undefined;
+/**
+ * A message to be sent. The producer reads it during the call of `send`, unless `send` has to wait for room. Without formats
+ * keys and values are strings and bytes; see {@link Format}.
+ */
+export interface Message<Key = MessageBytes, Value = MessageBytes> {
+  /** Null or absent: no key. */
+  readonly key?: Key | null | undefined;
+  /** Null or absent: no value, which deletes the key in compacted topics. */
+  readonly value?: Value | null | undefined;
   readonly headers?: MessageHeaders | undefined;
   /** Where to; by default the producer's partitioner chooses. */
   readonly partition?: number | undefined;
@@ -23,14 +28,14 @@ export interface Message {
 }
 
 /** A message and its topic. */
-export interface TopicMessage extends Message {
+export interface TopicMessage<Key = MessageBytes, Value = MessageBytes> extends Message<Key, Value> {
   readonly topic: string;
 }
 
 /** Several messages for one topic. */
-export interface MessageBatch {
+export interface MessageBatch<Key = MessageBytes, Value = MessageBytes> {
   readonly topic: string;
-  readonly messages: readonly Message[];
+  readonly messages: readonly Message<Key, Value>[];
 }
 
 /** Where a message was appended. */
@@ -44,17 +49,17 @@ export interface SendResult {
 }
 
 /**
- * A message as it was received. Key, value and header values are views of the fetched bytes, up to `maxBytesPerFetch`
- * of them: copy (`Buffer.from`) a small one that is kept for long.
+ * A message as it was received. Key, value and header values are views of the fetched bytes, up to `maxBytesPerPush`
+ * of them: copy (`Buffer.from`) a small one that is kept for long. Formats make other types of keys and values.
  */
-export interface ReceivedMessage {
+export interface ReceivedMessage<Key = Buffer, Value = Buffer> {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   /** Milliseconds since 1970. */
   readonly timestampMs: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
+  readonly key: Key | null;
+  readonly value: Value | null;
   /** Names may repeat. */
   readonly headers: readonly RecordHeader[];
 }

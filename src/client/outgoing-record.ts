@@ -1,26 +1,52 @@
 // From a message as users write it to a record as batches take it.
 import { OdradekError } from '../base/errors.js';
 import type { RecordHeader, RecordInput } from '../record/record.js';
+import { type Encoder, formatError } from './format.js';
 import type { Message, MessageHeaders } from './message.js';
 
 const NO_HEADERS: readonly RecordHeader[] = [];
 
+/** How the keys and values of a producer become bytes; null: they are strings and bytes. */
+export interface Encoders<Key, Value> {
+  readonly key: Encoder<Key> | null;
+  readonly value: Encoder<Value> | null;
+}
+
 /**
  * The record of a message; `nowMs` is its time unless it has one.
  *
- * @throws OdradekError ODR_USAGE for fields of other types
+ * @throws OdradekError ODR_USAGE for fields of other types, ODR_FORMAT if an encoder does not take one
  */
-export function outgoingRecord(message: Message, nowMs: number): RecordInput {
+export function outgoingRecord<Key, Value>(
+  message: Message<Key, Value>,
+  nowMs: number,
+  encoders: Encoders<Key, Value>,
+): RecordInput {
   const { timestampMs = nowMs, headers } = message;
   if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
     throw usageError(`timestampMs must be whole milliseconds since 1970, not ${timestampMs}.`);
   }
   return {
     timestampMs,
-    key: toBytes(message.key, 'key'),
-    value: toBytes(message.value, 'value'),
+    key: encode(message.key, 'key', encoders.key),
+    value: encode(message.value, 'value', encoders.value),
     headers: headers === undefined ? NO_HEADERS : toHeaders(headers),
   };
+}
+
+function encode<Field>(
+  field: Field | null | undefined,
+  name: string,
+  encoder: Encoder<Field> | null,
+): Uint8Array | null {
+  if (encoder === null || field === null || field === undefined) return toBytes(field, name);
+  let encoded: Uint8Array | string;
+  try {
+    encoded = encoder.encode(field);
+  } catch (error) {
+    throw formatError(`${name} of a message`, error);
+  }
+  return toBytes(encoded, name);
 }
 
 function toBytes(value: unknown, field: string): Uint8Array | null {
@@ -31,6 +57,11 @@ function toBytes(value: unknown, field: string): Uint8Array | null {
 }
 
 function toHeaders(headers: MessageHeaders): RecordHeader[] {
+  if (typeof headers !== 'object' || headers === null) {
+    throw usageError(
+      `Headers must be an object or pairs, not ${headers === null ? 'null' : typeof headers}.`,
+    );
+  }
   const pairs: readonly (readonly [unknown, unknown])[] = isPairs(headers)
     ? headers
     : Object.entries(headers);
@@ -47,7 +78,7 @@ function isPairs(headers: MessageHeaders): headers is Extract<MessageHeaders, re
 
 function describe(value: unknown): string {
   return typeof value === 'object'
-    ? `${value?.constructor.name ?? 'an object'} (serialize it first)`
+    ? `${value?.constructor.name ?? 'an object'}: serialize it, or give the producer a format, as json()`
     : typeof value;
 }
 

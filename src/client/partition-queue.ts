@@ -19,6 +19,8 @@ export class PartitionQueue {
   readonly partition: number;
   /** The batch that takes records. */
   open: ProducerBatch | null = null;
+  /** Size of the batch that was sealed last, not compressed: the next one is likely to be as large. */
+  lastBatchBytes = 0;
   /** While it runs, nothing is sent: a failed batch waits for its next try. */
   retryTimer: Timer | null = null;
   #sealed: ProducerBatch[] = [];
@@ -38,7 +40,10 @@ export class PartitionQueue {
 
   /** The open batch takes no more records. Nothing is left of one that has none. */
   seal(): void {
-    if (this.open && this.open.recordCount > 0) this.#sealed.push(this.open);
+    if (this.open && this.open.recordCount > 0) {
+      this.#sealed.push(this.open);
+      this.lastBatchBytes = this.open.sizeBytes;
+    }
     this.open = null;
   }
 

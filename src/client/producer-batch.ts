@@ -5,7 +5,19 @@ import { BatchBuilder } from '../record/batch-builder.js';
 import type { CodecName } from '../record/compression/codec.js';
 import { type ProducerIdentity, stampProducer } from '../record/producer-identity.js';
 import type { RecordInput } from '../record/record.js';
-import type { Delivery } from './delivery.js';
+import type { Recipient } from './delivery.js';
+import type { FlushSpan } from './flush-tracker.js';
+
+export interface ProducerBatchOptions {
+  readonly topic: string;
+  readonly partition: number;
+  readonly sequence: number;
+  readonly lingerUntilMs: number;
+  readonly deadlineMs: number;
+  readonly span?: FlushSpan | null;
+  /** Where to encode the records; it belongs to the batch until {@link ProducerBatch.takeMemory}. */
+  readonly memory?: Buffer | null;
+}
 
 /** Records for one partition that are sent together, and who waits for them. */
 export class ProducerBatch {
@@ -30,21 +42,27 @@ export class ProducerBatch {
   isVoid = false;
   /** What the records take of the producer's buffer. */
   bufferedBytes = 0;
-  readonly #builder = new BatchBuilder();
-  readonly #deliveries: Delivery[] = [];
+  /** What a flush waits for with this batch. */
+  readonly span: FlushSpan | null;
+  readonly #builder: BatchBuilder;
+  readonly #recipients: Recipient[] = [];
   readonly #indexes: number[] = [];
   readonly #timestampsMs: number[] = [];
   #bytes: Buffer | null = null;
-  #settled = false;
+  #memory: Buffer | null;
+  #outcome: 'open' | 'delivered' | 'failed' = 'open';
+  /** A broker said where it is: it has read all of it. */
+  #isAnswered = false;
 
-  constructor(
-    options: Pick<ProducerBatch, 'topic' | 'partition' | 'sequence' | 'lingerUntilMs' | 'deadlineMs'>,
-  ) {
+  constructor(options: ProducerBatchOptions) {
     this.topic = options.topic;
     this.partition = options.partition;
     this.sequence = options.sequence;
     this.lingerUntilMs = options.lingerUntilMs;
     this.deadlineMs = options.deadlineMs;
+    this.span = options.span ?? null;
+    this.#memory = options.memory ?? null;
+    this.#builder = new BatchBuilder(this.#memory ? { memory: this.#memory } : {});
   }
 
   /** Size of the batch so far, not compressed. */
@@ -53,14 +71,19 @@ export class ProducerBatch {
   }
 
   get recordCount(): number {
-    return this.#deliveries.length;
+    return this.#recipients.length;
   }
 
-  /** Adds message `index` of the delivery; returns its bytes. Throws OdradekError ODR_USAGE, with nothing added. */
-  add(record: RecordInput, delivery: Delivery, index: number): number {
+  /** The finished batch's size, compressed; 0 before {@link encode}. */
+  get encodedBytes(): number {
+    return this.#bytes?.length ?? 0;
+  }
+
+  /** Adds message `index` of the recipient; returns its bytes. Throws OdradekError ODR_USAGE, with nothing added. */
+  add(record: RecordInput, recipient: Recipient, index: number): number {
     assert(this.#bytes === null, 'the batch is complete');
     const bytes = this.#builder.add(record);
-    this.#deliveries.push(delivery);
+    this.#recipients.push(recipient);
     this.#indexes.push(index);
     this.#timestampsMs.push(record.timestampMs);
     return bytes;
@@ -95,11 +118,12 @@ export class ProducerBatch {
     baseOffset,
     logAppendTimeMs,
   }: Pick<ProducePartitionResult, 'baseOffset' | 'logAppendTimeMs'>): void {
-    assert(!this.#settled, 'the batch is settled');
-    this.#settled = true;
+    assert(this.#outcome === 'open', 'the batch is settled');
+    this.#outcome = 'delivered';
+    this.#isAnswered = baseOffset !== -1;
     const { topic, partition } = this;
-    for (const [position, delivery] of this.#deliveries.entries()) {
-      delivery.delivered(this.#indexes[position] ?? 0, {
+    for (let position = 0; position < this.#recipients.length; position++) {
+      this.#recipients[position]?.delivered(this.#indexes[position] ?? 0, {
         topic,
         partition,
         offset: baseOffset === -1 ? -1 : baseOffset + position,
@@ -109,8 +133,22 @@ export class ProducerBatch {
   }
 
   failed(error: OdradekError): void {
-    assert(!this.#settled, 'the batch is settled');
-    this.#settled = true;
-    for (const delivery of this.#deliveries) delivery.failed(error);
+    assert(this.#outcome === 'open', 'the batch is settled');
+    this.#outcome = 'failed';
+    for (let position = 0; position < this.#recipients.length; position++) {
+      this.#recipients[position]?.failed(this.#indexes[position] ?? 0, error);
+    }
+  }
+
+  /**
+   * The memory that it was given, if nobody can read it any more: the encoded batch lies elsewhere, or it was acknowledged
+   * at the first try, so that no socket has it.
+   */
+  takeMemory(): Buffer | null {
+    const memory = this.#memory;
+    this.#memory = null;
+    const isShared = memory !== null && this.#bytes?.buffer === memory.buffer;
+    const isRead = this.#outcome === 'delivered' && this.failures === 0 && this.#isAnswered;
+    return isShared && !isRead ? null : memory;
   }
 }

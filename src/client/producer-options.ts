@@ -1,6 +1,8 @@
 import { OdradekError } from '../base/errors.js';
 import type { Acks } from '../protocol/native/messages.js';
 import { CODEC_NAMES, type CodecName } from '../record/compression/codec.js';
+import type { Encoder } from './format.js';
+import type { MessageBytes } from './message.js';
 import { oneOf, wholeNumber } from './option-check.js';
 import { defaultPartitioner, type Partitioner } from './partitioner.js';
 
@@ -11,7 +13,11 @@ const IDEMPOTENT_IN_FLIGHT_MAX = 5;
 /** As long as a timer can run. */
 const TIME_CAP_MS = 2 ** 31 - 1;
 
-export interface ProducerOptions {
+export interface ProducerOptions<Key = MessageBytes, Value = MessageBytes> {
+  /** What keys are, and how they become bytes: `text()`, `json<Order>()` … Default: strings and bytes, as they are. */
+  readonly key?: Encoder<Key> | undefined;
+  /** What values are, and how they become bytes. Default: strings and bytes, as they are. */
+  readonly value?: Encoder<Value> | undefined;
   /**
    * When a message counts as sent: all in-sync replicas have it, the leader has it, or it left this machine. Default
    * `all`.
@@ -52,7 +58,7 @@ export interface ProducerOptions {
 }
 
 export type CheckedProducerOptions = {
-  readonly [Name in keyof ProducerOptions]-?: NonNullable<ProducerOptions[Name]>;
+  readonly [Name in keyof Omit<ProducerOptions, 'key' | 'value'>]-?: NonNullable<ProducerOptions[Name]>;
 };
 
 /**
@@ -60,7 +66,9 @@ export type CheckedProducerOptions = {
  *
  * @throws OdradekError ODR_USAGE for a value that is out of range
  */
-export function checkProducerOptions(options: ProducerOptions): CheckedProducerOptions {
+export function checkProducerOptions(
+  options: Omit<ProducerOptions, 'key' | 'value'>,
+): CheckedProducerOptions {
   const acks = oneOf('acks', options.acks ?? 'all', ['all', 'leader', 'none']);
   const inFlightMax = wholeNumber('requestsInFlightMax', options.requestsInFlightMax ?? 1, 1, 1000);
   const isPossible = acks === 'all' && inFlightMax <= IDEMPOTENT_IN_FLIGHT_MAX;

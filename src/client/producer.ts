@@ -1,17 +1,22 @@
 // Takes messages, gathers them into one open batch per partition, and hands batches that are full or old enough to the
 // sender. A message waits in its topic's line while the topic's partitions are not known yet or the buffer is full.
+import type { Writable } from 'node:stream';
 import { present } from '../base/assert.js';
 import type { Timer } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
 import { type RecordInput, recordBytesUpperBound } from '../record/record.js';
+import { abortable } from './abortable.js';
 import { asOdradekError } from './as-odradek-error.js';
+import { BatchMemory } from './batch-memory.js';
 import { BatchSender } from './batch-sender.js';
 import type { Cluster } from './cluster.js';
 import { type Deferred, deferred } from './deferred.js';
-import { Delivery } from './delivery.js';
+import { BatchDelivery, type BatchError, type Recipient, SingleDelivery } from './delivery.js';
 import { FlushTracker } from './flush-tracker.js';
-import type { Message, MessageBatch, SendResult, TopicMessage } from './message.js';
-import { outgoingRecord } from './outgoing-record.js';
+import type { Message, MessageBatch, MessageBytes, SendResult, TopicMessage } from './message.js';
+import { messageWritable, type WritableOptions } from './message-writable.js';
+import { onAbort } from './on-abort.js';
+import { type Encoders, outgoingRecord } from './outgoing-record.js';
 import { PartitionQueue } from './partition-queue.js';
 import { StickyPartition } from './partitioner.js';
 import { ProducerBatch } from './producer-batch.js';
@@ -24,31 +29,45 @@ import { Queue } from './queue.js';
 import { retry } from './retry.js';
 import type { TopicView } from './topic-view.js';
 
-/** What a message costs besides its bytes: its promise and its result. */
-const MESSAGE_OVERHEAD_BYTES = 256;
 /** Calls of `send` that wait for room. They hold little but what the caller made. */
 const SENDS_WAITING_MAX = 1_000_000;
 
+/** Room for a record and the batch's header, beyond what the batch may have. */
+const MEMORY_SLACK_BYTES = 1024;
+
 /** The messages of one call that have no room yet, from `next` on. */
-interface WaitingSend {
-  readonly messages: readonly Message[];
-  readonly delivery: Delivery;
+interface WaitingSend<Key, Value> {
+  readonly topic: TopicState<Key, Value>;
+  readonly messages: readonly Message<Key, Value>[];
+  readonly recipient: Recipient;
   next: number;
 }
 
-interface TopicState {
+interface TopicState<Key, Value> {
   readonly name: string;
   /** Null while the topic's partitions are not known. */
   view: TopicView | null;
   readonly partitions: PartitionQueue[];
   readonly sticky: StickyPartition;
-  readonly waiting: Queue<WaitingSend>;
+  readonly waiting: Queue<WaitingSend<Key, Value>>;
+}
+
+export interface SendOptions {
+  /**
+   * Ends the waiting: the call rejects with the signal's reason. A message that had no room yet is not sent then; one that
+   * had may be sent, and nobody is told.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CloseOptions {
   /** What is not delivered by then fails with ODR_CLOSED. Default: no limit besides `deliveryTimeoutMs`. */
   readonly timeoutMs?: number | undefined;
+  /** The same, when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
 }
+
+const NO_OPTIONS: SendOptions = {};
 
 /**
  * Sends messages. Those of one partition are appended in the order of the calls, and once, also if answers are lost and
@@ -58,14 +77,16 @@ export interface CloseOptions {
  * await using producer = client.producer();
  * const { offset } = await producer.send({ topic: 'orders', key: 'customer-7', value: JSON.stringify(order) });
  */
-export class Producer implements AsyncDisposable {
+export class Producer<Key = MessageBytes, Value = MessageBytes> implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #options: CheckedProducerOptions;
+  readonly #encoders: Encoders<Key, Value>;
+  readonly #memory: BatchMemory;
   readonly #sender: BatchSender;
   readonly #closed: () => void;
-  readonly #topics = new Map<string, TopicState>();
+  readonly #topics = new Map<string, TopicState<Key, Value>>();
   /** Topics with messages that wait for room. */
-  readonly #blocked = new Set<TopicState>();
+  readonly #blocked = new Set<TopicState<Key, Value>>();
   readonly #flushes = new FlushTracker();
   /** The queues that have an open batch, in the order in which those were begun. */
   readonly #lingering = new Set<PartitionQueue>();
@@ -78,10 +99,12 @@ export class Producer implements AsyncDisposable {
   #isClosed = false;
 
   /** `closed` is called once, when nothing is left of it. */
-  constructor(cluster: Cluster, options: ProducerOptions, closed: () => void) {
+  constructor(cluster: Cluster, options: ProducerOptions<Key, Value>, closed: () => void) {
     this.#closed = closed;
     this.#cluster = cluster;
     this.#options = checkProducerOptions(options);
+    this.#encoders = { key: options.key ?? null, value: options.value ?? null };
+    this.#memory = new BatchMemory(this.#options.batchBytes + MEMORY_SLACK_BYTES);
     this.#sender = new BatchSender(cluster, this.#options, (batch) => this.#release(batch));
   }
 
@@ -95,54 +118,80 @@ export class Producer implements AsyncDisposable {
    * (`acks`). Waits while the buffer is full: await it, or {@link ready}, to go no faster than the brokers.
    *
    * @throws OdradekError (as a rejection) ODR_BROKER if the broker refused it, ODR_TIMEOUT after `deliveryTimeoutMs`,
-   *   ODR_USAGE for a malformed message, ODR_CLOSED. Of several messages, those that did not fail are sent all the same.
+   *   ODR_USAGE for a malformed message, ODR_FORMAT for one that its format does not take, ODR_CLOSED. Of several messages,
+   *   those that did not fail are sent all the same: then it is a {@link BatchError}.
    */
-  send(message: TopicMessage): Promise<SendResult>;
-  send(batch: MessageBatch): Promise<SendResult[]>;
-  send(input: TopicMessage | MessageBatch): Promise<SendResult | SendResult[]> {
-    if ('messages' in input) return this.sendBatch(input);
-    return new Promise((resolve, reject) => {
-      this.#accept(input.topic, [input], (error, [result]) => {
-        if (result) resolve(result);
-        else reject(error);
-      });
-    });
+  send(message: TopicMessage<Key, Value>, options?: SendOptions): Promise<SendResult>;
+  send(batch: MessageBatch<Key, Value>, options?: SendOptions): Promise<SendResult[]>;
+  send(
+    input: TopicMessage<Key, Value> | MessageBatch<Key, Value>,
+    options: SendOptions = NO_OPTIONS,
+  ): Promise<SendResult | SendResult[]> {
+    if (!isObject(input)) return Promise.reject(usageError('send() takes a message, { topic, value }.'));
+    if ('messages' in input) return this.sendBatch(input, options);
+    if (options.signal) return this.#sendAbortable(input, options.signal);
+    return new Promise((resolve, reject) => this.#acceptOne(input, resolve, reject));
   }
 
   /** Several messages for one topic; see {@link send}. */
-  sendBatch({ topic, messages }: MessageBatch): Promise<SendResult[]> {
-    return new Promise((resolve, reject) => {
-      this.#accept(topic, messages, (error, results) => {
-        if (error) reject(error);
-        else resolve([...results]);
-      });
+  sendBatch(
+    { topic, messages }: MessageBatch<Key, Value>,
+    { signal }: SendOptions = NO_OPTIONS,
+  ): Promise<SendResult[]> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const { promise, resolve, reject } = deferred<SendResult[]>();
+    const waiting = this.#acceptAll(topic, messages, (error, results) => {
+      if (error) reject(error);
+      else resolve([...results]);
     });
+    return signal ? this.#withdrawn(promise, waiting, signal) : promise;
   }
 
-  /** Resolves when there is room for a message. Rejects with ODR_CLOSED. */
-  ready(): Promise<void> {
+  /**
+   * A stream that sends the messages that are written to it, {@link TopicMessage}s or, with a `topic` in the options, values
+   * or messages for that. It takes no more while there is no room; `finish` comes when all are delivered, `error` when one is
+   * not.
+   *
+   * @example
+   * await pipeline(Readable.from(['first', 'second']), producer.writable({ topic: 'lines' }));
+   */
+  writable(options: WritableOptions = {}): Writable {
+    return messageWritable(this, options);
+  }
+
+  /** Resolves when there is room for a message. Rejects with ODR_CLOSED, or the signal's reason. */
+  ready({ signal }: SendOptions = NO_OPTIONS): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#isClosed || this.#closing) return Promise.reject(closedError());
     if (this.#hasRoom) return Promise.resolve();
     this.#room ??= deferred<void>();
-    return this.#room.promise;
+    return abortable(this.#room.promise, signal);
   }
 
-  /** Sends all without lingering; resolves when everything sent before was answered, be it by an error. */
-  flush(): Promise<void> {
+  /**
+   * Sends all without lingering; resolves when everything sent before was answered, be it by an error. The signal ends the
+   * waiting only.
+   */
+  flush({ signal }: SendOptions = NO_OPTIONS): Promise<void> {
     const flushed = this.#flushes.flush();
     for (const { partitions } of this.#topics.values()) {
       for (const queue of partitions) if (queue.open) this.#seal(queue);
     }
-    return flushed;
+    return abortable(flushed, signal);
   }
 
   /** Takes no more messages and delivers what it has. Never rejects: each message has its own answer. */
-  close({ timeoutMs }: CloseOptions = {}): Promise<void> {
+  close({ timeoutMs, signal }: CloseOptions = {}): Promise<void> {
     this.#closing ??= this.#close();
-    if (timeoutMs === undefined) return this.#closing;
+    const abandon = () => this.#abandon();
     const { clock } = this.#cluster.options;
-    const timer = clock.after(timeoutMs, () => this.#abandon());
-    return this.#closing.finally(() => clock.cancel(timer));
+    const timer = timeoutMs === undefined ? null : clock.after(timeoutMs, abandon);
+    const stopListening = signal && onAbort(signal, abandon);
+    if (signal?.aborted) abandon();
+    return this.#closing.finally(() => {
+      if (timer) clock.cancel(timer);
+      stopListening?.();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -166,7 +215,10 @@ export class Producer implements AsyncDisposable {
     this.#room = null;
     for (const topic of this.#topics.values()) this.#failWaiting(topic, closedError());
     for (const { partitions } of this.#topics.values()) {
-      for (const queue of partitions) this.#sender.abandon(queue, closedError());
+      for (const queue of partitions) {
+        if (queue.open) this.#seal(queue);
+        this.#sender.abandon(queue, closedError());
+      }
     }
     this.#sender.stop();
     this.#lingering.clear();
@@ -174,40 +226,106 @@ export class Producer implements AsyncDisposable {
     this.#lingerTimer = null;
   }
 
-  #accept(
-    topicName: string,
-    messages: readonly Message[],
-    settle: (error: OdradekError | null, results: readonly SendResult[]) => void,
+  /** One message, in the common case without anything that waits. */
+  #acceptOne(
+    message: TopicMessage<Key, Value>,
+    resolve: (result: SendResult) => void,
+    reject: (error: OdradekError) => void,
   ): void {
-    const refusal = this.#refusal(topicName, messages);
-    if (refusal || messages.length === 0) {
-      settle(refusal, []);
+    const refusal = this.#refusal(message.topic);
+    if (refusal) {
+      reject(refusal);
       return;
     }
+    const topic = this.#topics.get(message.topic) ?? this.#addTopic(message.topic);
+    const { view } = topic;
+    const recipient = new SingleDelivery(resolve, reject);
+    if (view && topic.waiting.length === 0 && this.#place(topic, view, message, recipient, 0)) return;
     const span = this.#flushes.begin();
-    const delivery = new Delivery(messages.length, (error, results) => {
+    this.#wait({
+      ...{ topic, messages: [message], next: 0 },
+      recipient: new SingleDelivery(
+        (result) => {
+          resolve(result);
+          this.#flushes.finish(span);
+        },
+        (error) => {
+          reject(error);
+          this.#flushes.finish(span);
+        },
+      ),
+    });
+  }
+
+  /** Returns what waits for room. */
+  #acceptAll(
+    topicName: string,
+    messages: readonly Message<Key, Value>[],
+    settle: (error: OdradekError | BatchError | null, results: readonly SendResult[]) => void,
+  ): WaitingSend<Key, Value> | null {
+    const refusal =
+      this.#refusal(topicName) ?? (Array.isArray(messages) ? null : usageError('messages must be an array.'));
+    if (refusal || messages.length === 0) {
+      settle(refusal, []);
+      return null;
+    }
+    const span = this.#flushes.begin();
+    const recipient = new BatchDelivery(messages.length, (error, results) => {
       settle(error, results);
       this.#flushes.finish(span);
     });
     const topic = this.#topics.get(topicName) ?? this.#addTopic(topicName);
-    const send: WaitingSend = { messages, delivery, next: 0 };
-    if (topic.waiting.length === 0 && this.#advance(topic, send)) return;
-    topic.waiting.push(send);
-    this.#sendsWaiting++;
-    if (topic.view) this.#blocked.add(topic);
+    const send: WaitingSend<Key, Value> = { topic, messages, recipient, next: 0 };
+    if (topic.waiting.length === 0 && this.#advance(topic, send)) return null;
+    this.#wait(send);
+    return send;
   }
 
-  #refusal(topicName: unknown, messages: unknown): OdradekError | null {
+  #wait(send: WaitingSend<Key, Value>): void {
+    send.topic.waiting.push(send);
+    this.#sendsWaiting++;
+    if (send.topic.view) this.#blocked.add(send.topic);
+  }
+
+  async #sendAbortable(message: TopicMessage<Key, Value>, signal: AbortSignal): Promise<SendResult> {
+    const { topic } = message;
+    try {
+      const [result] = await this.sendBatch({ topic, messages: [message] }, { signal });
+      return present(result, 'a result');
+    } catch (error) {
+      if (error instanceof OdradekError && error.cause instanceof OdradekError) throw error.cause;
+      throw error;
+    }
+  }
+
+  /** The promise, until the signal is aborted: then what still waits for room is not sent. */
+  #withdrawn<Result>(
+    promise: Promise<Result>,
+    waiting: WaitingSend<Key, Value> | null,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const result = abortable(promise, signal);
+    if (!waiting) return result;
+    const withdraw = () => {
+      const from = waiting.next;
+      waiting.next = waiting.messages.length;
+      const error = new OdradekError('ODR_CLOSED', 'The message was withdrawn.');
+      for (let i = from; i < waiting.messages.length; i++) waiting.recipient.failed(i, error);
+    };
+    promise.catch(() => {}).finally(onAbort(signal, withdraw));
+    return result;
+  }
+
+  #refusal(topicName: unknown): OdradekError | null {
     if (this.#closing) return closedError();
     if (typeof topicName !== 'string' || topicName === '') return usageError('A message needs a topic.');
-    if (!Array.isArray(messages)) return usageError('messages must be an array.');
     if (this.#sendsWaiting < SENDS_WAITING_MAX) return null;
     return usageError(`${SENDS_WAITING_MAX} calls of send() wait for room: await them, or ready().`);
   }
 
-  #addTopic(name: string): TopicState {
+  #addTopic(name: string): TopicState<Key, Value> {
     const { random } = this.#cluster.options;
-    const topic: TopicState = {
+    const topic: TopicState<Key, Value> = {
       name,
       view: null,
       partitions: [],
@@ -221,7 +339,7 @@ export class Producer implements AsyncDisposable {
   }
 
   /** Asks for the topic until it is known, or fails what waits for it. Never rejects. */
-  async #load(topic: TopicState): Promise<void> {
+  async #load(topic: TopicState<Key, Value>): Promise<void> {
     const timeoutMs = this.#options.deliveryTimeoutMs;
     const loaded = await retry(this.#cluster, { timeoutMs }, () =>
       this.#cluster.topic(topic.name, true),
@@ -236,7 +354,7 @@ export class Producer implements AsyncDisposable {
     this.#announceRoom();
   }
 
-  #learn(topic: TopicState, view: TopicView | null): void {
+  #learn(topic: TopicState<Key, Value>, view: TopicView | null): void {
     if (!view || view === topic.view) return;
     topic.view = view;
     for (let partition = topic.partitions.length; partition < view.partitionCount; partition++) {
@@ -246,55 +364,83 @@ export class Producer implements AsyncDisposable {
   }
 
   /** Gives the messages of a call to their partitions; false if some have to wait for room. */
-  #advance(topic: TopicState, send: WaitingSend): boolean {
+  #advance(topic: TopicState<Key, Value>, send: WaitingSend<Key, Value>): boolean {
     const { view } = topic;
     if (!view) return false;
-    const nowMs = this.#cluster.options.clock.wallMs();
-    for (; send.next < send.messages.length; send.next++) {
-      try {
-        const message = present(send.messages[send.next], 'a message');
-        const record = outgoingRecord(message, nowMs);
-        if (!this.#mayBuffer(record)) return false;
-        this.#append(topic, this.#choosePartition(topic, view, message, record), record, send);
-      } catch (error) {
-        send.delivery.failed(error instanceof OdradekError ? error : usageError(String(error)));
-      }
+    const { messages, recipient } = send;
+    for (; send.next < messages.length; send.next++) {
+      const message = messages[send.next];
+      if (!isObject(message)) recipient.failed(send.next, usageError('A message must be an object.'));
+      else if (!this.#place(topic, view, message, recipient, send.next)) return false;
+    }
+    return true;
+  }
+
+  /** Gives a message to its partition, or fails it; false if it has to wait for room. */
+  #place(
+    topic: TopicState<Key, Value>,
+    view: TopicView,
+    message: Message<Key, Value>,
+    recipient: Recipient,
+    index: number,
+  ): boolean {
+    try {
+      const record = outgoingRecord(message, this.#cluster.options.clock.wallMs(), this.#encoders);
+      const bytes = recordBytesUpperBound(record);
+      if (!this.#mayBuffer(bytes + recipient.overheadBytes)) return false;
+      const partition = this.#choosePartition(topic, view, message, record, bytes);
+      this.#append(topic, partition, record, bytes, recipient, index);
+    } catch (error) {
+      recipient.failed(index, error instanceof OdradekError ? error : usageError(String(error)));
     }
     return true;
   }
 
   /** A message larger than the whole buffer goes when nothing else is in it. */
-  #mayBuffer(record: RecordInput): boolean {
-    const bytes = recordBytesUpperBound(record) + MESSAGE_OVERHEAD_BYTES;
-    return this.#bufferedBytes === 0 || this.#bufferedBytes + bytes <= this.#options.bufferBytesMax;
+  #mayBuffer(bytes: number): boolean {
+    const { bufferBytesMax } = this.#options;
+    return this.#bufferedBytes === 0 || this.#bufferedBytes + bytes <= bufferBytesMax;
   }
 
-  #choosePartition(topic: TopicState, view: TopicView, message: Message, record: RecordInput): number {
+  #choosePartition(
+    topic: TopicState<Key, Value>,
+    view: TopicView,
+    message: Message<Key, Value>,
+    record: RecordInput,
+    bytes: number,
+  ): number {
     const { key, value } = record;
     const { partitionCount } = view;
     const chosen =
       message.partition ?? this.#options.partitioner({ topic: topic.name, key, value, partitionCount });
-    if (chosen === null) return topic.sticky.take(recordBytesUpperBound(record));
+    if (chosen === null) return topic.sticky.take(bytes);
     if (Number.isInteger(chosen) && chosen >= 0 && chosen < partitionCount) return chosen;
     throw usageError(
       `Topic '${topic.name}' has no partition ${chosen}; it has ${partitionCount}, from 0 on.`,
     );
   }
 
-  #append(topic: TopicState, partition: number, record: RecordInput, { delivery, next }: WaitingSend): void {
+  #append(
+    topic: TopicState<Key, Value>,
+    partition: number,
+    record: RecordInput,
+    bytesMax: number,
+    recipient: Recipient,
+    index: number,
+  ): void {
     const queue = topic.partitions[partition];
     if (!queue) throw usageError(`Topic '${topic.name}' has no partition ${partition}.`);
     const { batchBytes } = this.#options;
-    if (queue.open && queue.open.sizeBytes + recordBytesUpperBound(record) > batchBytes) this.#seal(queue);
+    if (queue.open && queue.open.sizeBytes + bytesMax > batchBytes) this.#seal(queue);
     const batch = queue.open ?? this.#openBatch(queue);
-    const bytes = batch.add(record, delivery, next);
-    batch.bufferedBytes += bytes + MESSAGE_OVERHEAD_BYTES;
-    this.#bufferedBytes += bytes + MESSAGE_OVERHEAD_BYTES;
+    const bytes = batch.add(record, recipient, index) + recipient.overheadBytes;
+    batch.bufferedBytes += bytes;
+    this.#bufferedBytes += bytes;
     if (batch.sizeBytes >= batchBytes) this.#seal(queue);
   }
 
   #openBatch(queue: PartitionQueue): ProducerBatch {
-    const { lingerMs, deliveryTimeoutMs } = this.#options;
+    const { lingerMs, deliveryTimeoutMs, batchBytes } = this.#options;
     const nowMs = this.#cluster.options.clock.monotonicMs();
     const batch = new ProducerBatch({
       topic: queue.topic,
@@ -302,6 +448,8 @@ export class Producer implements AsyncDisposable {
       sequence: this.#batches++,
       lingerUntilMs: nowMs + (this.#flushes.isFlushing ? 0 : lingerMs),
       deadlineMs: nowMs + deliveryTimeoutMs,
+      span: this.#flushes.begin(),
+      memory: queue.lastBatchBytes * 2 > batchBytes ? this.#memory.take() : null,
     });
     queue.open = batch;
     this.#lingering.add(queue);
@@ -331,6 +479,8 @@ export class Producer implements AsyncDisposable {
   }
 
   #seal(queue: PartitionQueue): void {
+    // It has no record if its first one was refused.
+    if (queue.open?.recordCount === 0) this.#letGo(queue.open);
     queue.seal();
     this.#lingering.delete(queue);
     this.#sender.schedule(queue);
@@ -344,8 +494,16 @@ export class Producer implements AsyncDisposable {
     return this.#sendsWaiting === 0 && this.#bufferedBytes < this.#options.bufferBytesMax;
   }
 
+  /** Nothing is left to do for the batch. */
+  #letGo(batch: ProducerBatch): void {
+    const memory = batch.takeMemory();
+    if (memory) this.#memory.give(memory);
+    if (batch.span) this.#flushes.finish(batch.span);
+  }
+
   #release(batch: ProducerBatch): void {
     this.#bufferedBytes -= batch.bufferedBytes;
+    this.#letGo(batch);
     for (const topic of this.#blocked) {
       // The next time another topic comes first.
       this.#blocked.delete(topic);
@@ -361,7 +519,7 @@ export class Producer implements AsyncDisposable {
   }
 
   /** Gives waiting messages to their partitions; false if some have to wait on. */
-  #drain(topic: TopicState): boolean {
+  #drain(topic: TopicState<Key, Value>): boolean {
     for (let send = topic.waiting.peek(); send; send = topic.waiting.peek()) {
       if (!this.#advance(topic, send)) {
         this.#blocked.add(topic);
@@ -373,13 +531,18 @@ export class Producer implements AsyncDisposable {
     return true;
   }
 
-  #failWaiting(topic: TopicState, error: OdradekError): void {
+  #failWaiting(topic: TopicState<Key, Value>, error: OdradekError): void {
     this.#blocked.delete(topic);
     for (let send = topic.waiting.shift(); send; send = topic.waiting.shift()) {
       this.#sendsWaiting--;
-      send.delivery.failed(error, send.messages.length - send.next);
+      for (; send.next < send.messages.length; send.next++) send.recipient.failed(send.next, error);
     }
   }
+}
+
+/** What the compiler promises, plain JavaScript does not. */
+function isObject<Value>(value: Value): value is Value & object {
+  return typeof value === 'object' && value !== null;
 }
 
 function closedError(): OdradekError {

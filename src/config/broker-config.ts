@@ -111,6 +111,25 @@ function inTopicUnit(text: string, factor: number): string {
 }
 
 function contradictionIn(
+  values: ValuesOf<typeof BROKER_PROPERTIES>,
+  topicDefaults: Readonly<Record<string, string>>,
+): ConfigFailure | null {
+  return requestsTooSmall(values, topicDefaults) ?? noSessionTimeout(values);
+}
+
+function noSessionTimeout({
+  groupMinSessionTimeoutMs,
+  groupMaxSessionTimeoutMs,
+}: ValuesOf<typeof BROKER_PROPERTIES>): ConfigFailure | null {
+  if (groupMinSessionTimeoutMs <= groupMaxSessionTimeoutMs) return null;
+  const { name } = BROKER_PROPERTIES.groupMinSessionTimeoutMs;
+  const message =
+    `${name}=${groupMinSessionTimeoutMs} is above ${BROKER_PROPERTIES.groupMaxSessionTimeoutMs.name}=` +
+    `${groupMaxSessionTimeoutMs}: no session timeout would be allowed.`;
+  return { name, message };
+}
+
+function requestsTooSmall(
   { socketRequestMaxBytes }: ValuesOf<typeof BROKER_PROPERTIES>,
   topicDefaults: Readonly<Record<string, string>>,
 ): ConfigFailure | null {

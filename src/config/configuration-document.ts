@@ -28,8 +28,9 @@ A broker reads its settings from, in falling precedence: options of the command 
 ${brokerRows.map((row) => section(row)).join('\n')}
 ## Topics
 
-These are set when a topic is created (\`odradek topic create NAME --config name=value\`). What a topic does not set it takes
-from the broker's setting given as "broker default", if that is set, at the broker's start.
+These are set when a topic is created (\`odradek topic create NAME --config name=value\`) or later, while it is in use (\`odradek
+topic alter NAME --set name=value\`). What a topic does not set it takes from the broker's setting given as "broker default", if that
+is set, at the broker's start.
 
 ${topicRows.map((row) => section(row, `- Broker default: ${brokerNames(row)}\n`)).join('\n')}`;
 }

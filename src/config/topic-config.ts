@@ -36,10 +36,13 @@ const ROWS: readonly (readonly [field: string, row: TopicProperty])[] = Object.e
 const ROW_BY_NAME = new Map(ROWS.map(([, row]) => [row.name, row]));
 
 /**
- * Checks what a user wants to set for a topic. Null: all is valid; else INVALID_CONFIG with a message for each thing that
- * is wrong, which names the setting, the value and what is allowed.
+ * Checks what is to be set for a topic; `internal`: by the broker itself. Null: all is valid; else INVALID_CONFIG with a
+ * message for each thing that is wrong, which names the setting, the value and what is allowed.
  */
-export function validateTopicOverrides(overrides: ConfigTexts): Failure | null {
+export function validateTopicOverrides(
+  overrides: ConfigTexts,
+  { internal = false }: { readonly internal?: boolean } = {},
+): Failure | null {
   const problems: string[] = [];
   const seen = new Set<string>();
   for (const [name, text] of overrides) {
@@ -50,7 +53,7 @@ export function validateTopicOverrides(overrides: ConfigTexts): Failure | null {
     }
     if (seen.has(name)) problems.push(`${name} is set twice.`);
     seen.add(name);
-    const parsed = parseValue(row, text);
+    const parsed = parseValue(internal ? internally(row) : row, text);
     if ('problem' in parsed) problems.push(parsed.problem);
   }
   return problems.length === 0 ? null : { error: 'INVALID_CONFIG', detail: problems.join(' ') };
@@ -66,11 +69,17 @@ export function resolveTopicConfig(
   overrides: ConfigTexts,
 ): ResolvedTopicConfig {
   const own = new Map(overrides);
-  const failure = validateTopicOverrides(own);
+  const failure = validateTopicOverrides(own, { internal: true });
   if (failure !== null) throw new OdradekError('ODR_CONFIG', failure.detail ?? failure.error);
   const entries = ROWS.map(([, row]) => entryOf(row, own.get(row.name), broker.topicDefaults[row.name]));
   const values = ROWS.map(([field, row], index) => [field, valueIn(row, entries[index])]);
   return { config: Object.fromEntries(values) as TopicConfig, entries }; // Built from the table that declares the type.
+}
+
+/** The row with what an internal topic may have. */
+function internally(row: TopicProperty): TopicProperty {
+  const { valid, validInternally } = row;
+  return valid && validInternally ? { ...row, valid: [...valid, ...validInternally] } : row;
 }
 
 function entryOf(row: TopicProperty, own: string | undefined, broker: string | undefined): ConfigEntry {
@@ -80,7 +89,7 @@ function entryOf(row: TopicProperty, own: string | undefined, broker: string | u
 }
 
 function valueIn(row: TopicProperty, entry: ConfigEntry | undefined): unknown {
-  const parsed = parseValue(row, entry?.value ?? row.default);
+  const parsed = parseValue(internally(row), entry?.value ?? row.default);
   assert('value' in parsed, `the broker's default for ${row.name} was checked when the broker started`);
   return parsed.value;
 }

@@ -16,6 +16,8 @@ export interface BrokerName {
 export interface TopicProperty extends Property {
   /** The broker settings that give the topics' default; the first that is set counts. */
   readonly brokerNames: readonly [BrokerName, ...BrokerName[]];
+  /** Words that only the topics may have that the broker makes itself. */
+  readonly validInternally?: readonly string[];
 }
 
 const topicProperty = <const Row extends TopicProperty>(row: Row): Row => property(row);
@@ -28,6 +30,7 @@ export const TOPIC_PROPERTIES = {
     type: 'list',
     default: 'delete',
     valid: ['delete'],
+    validInternally: ['compact'],
     reason: 'Compacted topics are not supported yet.',
     doc: 'What happens to old segments: they are deleted when retention.ms or retention.bytes says so.',
     source: 'Kafka, Topic Configs; compact is refused',

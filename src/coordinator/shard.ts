@@ -27,10 +27,15 @@ export interface ShardPorts {
   /** The topics that there are. */
   readonly topic: (name: string) => CoordinatedTopic | undefined;
   /**
+   * Whether the records are few enough for one {@link append}. To be asked for what a client makes as large as it likes,
+   * before it is applied; if not, the client is refused, as with INVALID_COMMIT_OFFSET_SIZE.
+   */
+  readonly fits: (records: readonly CoordinatorRecord[]) => boolean;
+  /**
    * Appends records, all or none, after those of earlier calls, with the time of the clock. The shard has applied them to
    * its state already, as {@link Shard.replay} would. `done` is called once, in a later turn or before this returns: with
    * null when they are committed, else with the error for whoever waits. After an error the shard is closed and loaded
-   * anew from what is in the log.
+   * anew from what is in the log. Records that do not {@link fits} end like that too, with INVALID_COMMIT_OFFSET_SIZE.
    */
   readonly append: (records: readonly CoordinatorRecord[], done: (error: ErrorName | null) => void) => void;
   /** Calls back as {@link append} does, when all that was appended before is committed: for replies that only read. */
@@ -39,7 +44,11 @@ export interface ShardPorts {
 
 /** The state machine of one partition of a coordinator. Never awaits; takes time only from its clock. */
 export interface Shard<Command, Reply> {
-  /** Applies a record of the log: at loading, in the order of the log. `timestampMs` is the record's. */
+  /**
+   * Applies a record of the log: at loading, in the order of the log. `timestampMs` is the record's. Key and value are views
+   * of a larger piece of memory, which stays as it is: copy what is kept for long. Throws OdradekError if it cannot be read;
+   * then the partition is not loaded.
+   */
   replay(record: CoordinatorRecord, timestampMs: number): void;
   /** The log has been replayed to its end: commands and timers begin. */
   start(): void;

@@ -10,6 +10,8 @@ export interface NodeNetworkOptions {
   readonly clock?: Clock;
   /** More connections than this, over all listeners, are closed as they come. */
   readonly connectionsMax?: number;
+  /** Called for each of them, with `HOST:PORT` of the peer. */
+  readonly refused?: (remoteAddress: string) => void;
   /**
    * `data` forces the slower way of reading that rests on documented parts of Node only; so does `ODRADEK_RECEIVE=data` in
    * the environment.
@@ -54,6 +56,7 @@ function splitAddress(address: string): { host: string; port: number } | null {
 export class NodeNetwork implements Network {
   readonly #transportOptions: NodeTransportOptions;
   readonly #connectionsMax: number;
+  readonly #refused: (remoteAddress: string) => void;
   #connections = 0;
 
   constructor(options: NodeNetworkOptions = {}) {
@@ -65,6 +68,7 @@ export class NodeNetwork implements Network {
       lingerMs: options.lingerMs ?? LINGER_MS,
     };
     this.#connectionsMax = options.connectionsMax ?? CONNECTIONS_MAX;
+    this.#refused = options.refused ?? (() => {});
   }
 
   /** How many connections are open. */
@@ -130,6 +134,7 @@ export class NodeNetwork implements Network {
 
   #accept(socket: Socket, accept: Accept): void {
     if (this.#connections >= this.#connectionsMax) {
+      this.#refused(formatAddress(socket.remoteAddress, socket.remotePort));
       socket.on('error', () => {});
       socket.destroy();
       return;

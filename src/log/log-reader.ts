@@ -203,11 +203,16 @@ export class LogReader {
 
   /**
    * The first batch whose greatest timestamp is at or above the given one; `end` if there is none below the high watermark.
-   * Which of its records it is, the caller must decode. O(segments + log entries + batches between two index entries).
+   * Which of its records it is, the caller must decode; if it is none, because the record was deleted with others before the log
+   * start, the search goes on behind the batch: `fromOffset`. O(segments + log entries + batches between two index entries).
    */
-  locateTimestamp(timestampMs: number, published: Published): Located {
+  locateTimestamp(
+    timestampMs: number,
+    published: Published,
+    fromOffset: Offset = published.logStartOffset,
+  ): Located {
     return this.#attempt(published, () => {
-      for (const baseOffset of this.#basesFrom(published.logStartOffset, published)) {
+      for (const baseOffset of this.#basesFrom(fromOffset, published)) {
         const segment = this.#open(baseOffset);
         const endPosition = segment.endPosition(published);
         const greatest = baseOffset === published.segmentBaseOffset ? null : segment.greatestTimestamp();
@@ -215,7 +220,7 @@ export class LogReader {
         const walker = segment.walkToTimestamp(timestampMs, endPosition);
         while (walker.next()) {
           if (walker.lastOffset >= published.highWatermark) return END;
-          if (walker.maxTimestampMs >= timestampMs && walker.lastOffset >= published.logStartOffset) {
+          if (walker.maxTimestampMs >= timestampMs && walker.lastOffset >= fromOffset) {
             return found(segment, walker.batchPosition, endPosition);
           }
         }

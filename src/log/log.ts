@@ -473,11 +473,20 @@ export class Log {
    * Returns how many segments went.
    */
   applyRetention(nowMs: number, limitOffset: Offset = this.#logEndOffset): number {
+    return this.#deleteOldest(this.#config, nowMs, limitOffset);
+  }
+
+  /** Deletes the segments that lie below the log start offset, as retention would, without a look at time and size. */
+  deleteBelowLogStart(): void {
+    this.#deleteOldest({ ...this.#config, retentionMs: -1, retentionBytes: -1 }, 0, this.#logStartOffset);
+  }
+
+  #deleteOldest(config: LogConfig, nowMs: number, limitOffset: Offset): number {
     this.#assertWritable();
     if (this.#offline) return 0;
     this.#removal.add([], this.#config.fileDeleteDelayMs);
     const { count, reason } = deletableSegments(this.#segments, {
-      config: this.#config,
+      config,
       nowMs,
       logStartOffset: this.#logStartOffset,
       logEndOffset: this.#logEndOffset,
@@ -506,8 +515,8 @@ export class Log {
   }
 
   /**
-   * Records below the offset are no longer served (KIP-107); segments that hold nothing else go with the next retention. An
-   * offset below the current log start changes nothing; it must not lie behind the log's end.
+   * Records below the offset are no longer served (KIP-107); segments that hold nothing else go with the next retention, or
+   * {@link deleteBelowLogStart}. An offset below the current log start changes nothing; it must not lie behind the log's end.
    */
   advanceLogStartOffset(offset: Offset): void {
     this.#assertWritable();

@@ -80,6 +80,10 @@ export class EmbeddedStore implements MetadataStore {
     this.#replay();
   }
 
+  get failure(): string | null {
+    return this.#broken;
+  }
+
   list(done: (entries: readonly MetadataEntry[], revision: number) => void): void {
     const entries = [...this.#entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
     done(entries, this.#revision);

@@ -32,6 +32,8 @@ export type CommitResult =
   | { readonly type: 'failed'; readonly reason: string };
 
 export interface MetadataStore {
+  /** Why it takes no more commits; null while it does. */
+  readonly failure: string | null;
   /** All entries, in order of their keys, as of `revision`. */
   list(done: (entries: readonly MetadataEntry[], revision: number) => void): void;
   /** Takes effect as a whole or not at all. `committed` means that it survives a loss of power. */

@@ -2,6 +2,7 @@
 // and events (control plane).
 import type { ErrorName } from '../base/errors.js';
 import type { LeaderEpoch, Offset, PartitionIndex, TopicId } from '../base/ids.js';
+import type { Sample } from '../base/metric.js';
 import type { TopicConfig } from '../config/topic-config.js';
 import type { LeaderEpochEntry } from '../log/leader-epochs.js';
 import type { LogRecovery } from '../log/open-log.js';
@@ -64,8 +65,15 @@ export type PartitionCommand =
   | { readonly type: 'delete'; readonly slot: number }
   | { readonly type: 'configure'; readonly slot: number; readonly config: TopicConfig }
   | { readonly type: 'describe'; readonly slot: number }
+  /** Have the log begin at an offset, null: at the high watermark (KIP-107). One that is below its start changes nothing. */
+  | { readonly type: 'delete-records'; readonly slot: number; readonly beforeOffset: Offset | null }
+  /** How is the worker, and what did it count? Answered at once, also while partitions open. */
+  | { readonly type: 'inspect'; readonly detail: InspectDetail }
   /** Flush and close everything; the worker is about to end. */
   | { readonly type: 'drain' };
+
+/** Which samples an inspection is to bring: none, those of the thread as a whole, or those of each partition too. */
+export type InspectDetail = 'none' | 'totals' | 'partitions';
 
 /** Offsets that a checkpoint of the data directory keeps. */
 export interface PartitionCheckpoint extends PartitionName {
@@ -82,6 +90,14 @@ export type PartitionReply =
       readonly epochs: readonly LeaderEpochEntry[];
     }
   | { readonly type: 'described'; readonly sizeBytes: number; readonly checkpoint: PartitionCheckpoint }
+  /** A crash may bring the records back until the checkpoint is written down. */
+  | { readonly type: 'records-deleted'; readonly checkpoint: PartitionCheckpoint }
+  | {
+      readonly type: 'inspected';
+      /** Logs that take no more records: their files are in doubt. */
+      readonly logsOffline: number;
+      readonly samples: readonly Sample[];
+    }
   | {
       readonly type: 'drained';
       readonly checkpoints: readonly PartitionCheckpoint[];

@@ -11,7 +11,7 @@
 import type { Published, ViewWriter } from '../actor/view.js';
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
-import { ERRORS, type ErrorName } from '../base/errors.js';
+import { ERRORS, type ErrorName, type Failure } from '../base/errors.js';
 import { type LeaderEpoch, type Offset, toOffset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { TopicConfig } from '../config/topic-config.js';
@@ -66,6 +66,8 @@ interface Staged extends Accepted {
 export class PartitionActor {
   readonly #options: PartitionActorOptions;
   readonly #log: Log;
+  /** What was appended since the partition was opened. */
+  readonly appended = { batches: 0, records: 0, bytes: 0 };
   #config: TopicConfig;
   #staged: Staged[] = [];
   /** Batches that the log, or the group that is being staged, has already. */
@@ -95,8 +97,22 @@ export class PartitionActor {
     return this.#options;
   }
 
+  /** Which opening of its slot it is. */
+  get generation(): number {
+    return this.#options.generation;
+  }
+
   get sizeBytes(): number {
     return this.#log.sizeBytes;
+  }
+
+  get segmentCount(): number {
+    return this.#log.segmentCount;
+  }
+
+  /** Whether the log takes no more records because its files are in doubt. */
+  get isOffline(): boolean {
+    return this.#log.offline !== null;
   }
 
   get leaderEpochs(): readonly LeaderEpochEntry[] {
@@ -183,6 +199,7 @@ export class PartitionActor {
     const { appended, error } = this.#log.append(staged.map(({ batch }) => batch));
     assert(appended === staged.length || error !== null, 'what is not appended has an error');
     this.#log.producers.settle();
+    this.#count(staged, appended);
     this.#nextOffset = this.#log.logEndOffset;
     if (error) {
       const { topic, partition, logger } = this.#options;
@@ -196,6 +213,12 @@ export class PartitionActor {
       if (index >= appended) this.#refuse(one.token, 'KAFKA_STORAGE_ERROR');
       else if (!this.#config.flushAcks) this.#acknowledge(one);
     });
+  }
+
+  #count(staged: readonly Staged[], appended: number): void {
+    this.appended.batches += appended;
+    this.appended.records += this.#log.logEndOffset - (staged[0]?.baseOffset ?? this.#log.logEndOffset);
+    for (let i = 0; i < appended; i++) this.appended.bytes += staged[i]?.batch.bytes.length ?? 0;
   }
 
   #completeRepeated(): void {
@@ -218,6 +241,25 @@ export class PartitionActor {
     this.#config = config;
     this.#log.updateConfig(config);
     if (!config.flushAcks) this.#advanceHighWatermark(this.#log.logEndOffset);
+  }
+
+  /**
+   * Lets the log begin at the offset, null: at the high watermark, and deletes segments that lie before it. Returns why that
+   * cannot be; null if it is done, or was before. Source: KIP-107.
+   */
+  deleteRecords(beforeOffset: Offset | null): Failure | null {
+    const offset = beforeOffset ?? this.#highWatermark;
+    if (offset > this.#highWatermark) {
+      const detail = `The offset ${offset} lies behind the high watermark ${this.#highWatermark}.`;
+      return { error: 'OFFSET_OUT_OF_RANGE', detail };
+    }
+    if (this.#log.offline) return { error: 'KAFKA_STORAGE_ERROR', detail: this.#log.offline.message };
+    if (offset > this.#log.logStartOffset) {
+      this.#log.advanceLogStartOffset(offset);
+      this.#log.deleteBelowLogStart();
+      this.#publish();
+    }
+    return null;
   }
 
   /** Deletes segments that retention lets go, and forgets producers that are long silent. */

@@ -5,8 +5,9 @@ import { type RingConsumer, type RingProducer, writeWide } from '../actor/descri
 import { ViewWriter } from '../actor/view.js';
 import { assert, assertNever } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
-import { ERRORS } from '../base/errors.js';
+import { ERRORS, type ErrorName, errorName } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { type MetricsSource, type Sample, sample } from '../base/metric.js';
 import type { Random } from '../base/random.js';
 import type { Disk } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
@@ -15,6 +16,7 @@ import { openLog } from '../log/open-log.js';
 import {
   COMPLETION,
   COMPLETION_KIND,
+  type InspectDetail,
   type OpenPartition,
   type PartitionCheckpoint,
   type PartitionCommand,
@@ -23,6 +25,7 @@ import {
   SUBMISSION,
 } from './messages.js';
 import { type Completion, PartitionActor } from './partition-actor.js';
+import { PARTITION_METRICS } from './partition-metrics.js';
 
 export interface PartitionHostOptions {
   readonly submissions: RingConsumer;
@@ -39,6 +42,10 @@ export interface PartitionHostOptions {
   readonly tell: (event: PartitionEvent) => void;
   /** Runs a function in a later turn of the event loop. */
   readonly later: (run: () => void) => void;
+  /** What the worker's thread is called in metrics. */
+  readonly thread?: string;
+  /** What else is counted on the thread. */
+  readonly sources?: readonly MetricsSource[];
 }
 
 type Reply = (reply: PartitionReply) => void;
@@ -65,6 +72,14 @@ export class PartitionHost {
   /** Completions of a group become visible together, and not before the ring has room for what follows them. */
   #working = false;
   #draining = false;
+  /** Who waits for batches that came by {@link append}. Their tokens are negative, those of the ring are not. */
+  readonly #local = new Map<number, (error: ErrorName) => void>();
+  #lastLocalToken = 0;
+  /** What partitions that are no longer here appended. */
+  readonly #appendedBefore = { batches: 0, records: 0, bytes: 0 };
+  #groups = 0;
+  /** Batches that were refused, by code of the error. */
+  readonly #refused = new Map<number, number>();
 
   constructor(options: PartitionHostOptions) {
     this.#options = options;
@@ -76,6 +91,10 @@ export class PartitionHost {
   receive(command: PartitionCommand, reply: Reply): void {
     if (command.type === 'drain') {
       this.#drainAll(reply);
+      return;
+    }
+    if (command.type === 'inspect') {
+      reply(this.#inspect(command.detail));
       return;
     }
     const opening = this.#opening.get(command.slot);
@@ -100,11 +119,11 @@ export class PartitionHost {
     }
     switch (command.type) {
       case 'close':
-        this.#actors.delete(command.slot);
+        this.#remove(command.slot, actor);
         actor.close((clean) => reply(this.#closed(clean)));
         return;
       case 'delete':
-        this.#actors.delete(command.slot);
+        this.#remove(command.slot, actor);
         actor.delete((error) => {
           if (error) reply({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: error.message });
           else reply({ type: 'done' });
@@ -114,12 +133,25 @@ export class PartitionHost {
         actor.configure(command.config);
         reply({ type: 'done' });
         return;
+      case 'delete-records': {
+        const failure = actor.deleteRecords(command.beforeOffset);
+        if (failure) reply({ type: 'failed', error: failure.error, detail: failure.detail ?? '' });
+        else reply({ type: 'records-deleted', checkpoint: actor.checkpoint });
+        return;
+      }
       case 'describe':
         reply({ type: 'described', sizeBytes: actor.sizeBytes, checkpoint: actor.checkpoint });
         return;
       default:
         assertNever(command);
     }
+  }
+
+  #remove(slot: number, { appended }: PartitionActor): void {
+    this.#actors.delete(slot);
+    this.#appendedBefore.batches += appended.batches;
+    this.#appendedBefore.records += appended.records;
+    this.#appendedBefore.bytes += appended.bytes;
   }
 
   #closed(clean: boolean): PartitionReply {
@@ -241,6 +273,76 @@ export class PartitionHost {
     });
   }
 
+  // -------------------------------------------------------------------------------------------------------- metrics
+
+  #inspect(detail: InspectDetail): PartitionReply {
+    let logsOffline = 0;
+    for (const actor of this.#actors.values()) if (actor.isOffline) logsOffline++;
+    const samples = detail === 'none' ? [] : this.#samples(detail === 'partitions');
+    return { type: 'inspected', logsOffline, samples };
+  }
+
+  #samples(perPartition: boolean): Sample[] {
+    const { thread = 'worker', sources = [] } = this.#options;
+    let { batches, records, bytes } = this.#appendedBefore;
+    let logBytes = 0;
+    let segments = 0;
+    const samples = sources.flatMap((source) => source.samples());
+    for (const { name, appended, sizeBytes, segmentCount } of this.#actors.values()) {
+      batches += appended.batches;
+      records += appended.records;
+      bytes += appended.bytes;
+      logBytes += sizeBytes;
+      segments += segmentCount;
+      if (!perPartition) continue;
+      const labels = [name.topic, String(name.partition)] as const;
+      samples.push(sample(PARTITION_METRICS.partitionBytes, labels, sizeBytes));
+      samples.push(sample(PARTITION_METRICS.partitionSegments, labels, segmentCount));
+    }
+    samples.push(
+      sample(PARTITION_METRICS.open, [thread], this.#actors.size),
+      sample(PARTITION_METRICS.batches, [thread], batches),
+      sample(PARTITION_METRICS.records, [thread], records),
+      sample(PARTITION_METRICS.bytes, [thread], bytes),
+      sample(PARTITION_METRICS.groups, [thread], this.#groups),
+      sample(PARTITION_METRICS.logBytes, [thread], logBytes),
+      sample(PARTITION_METRICS.segments, [thread], segments),
+    );
+    for (const [code, count] of this.#refused)
+      samples.push(sample(PARTITION_METRICS.refused, [thread, errorName(code)], count));
+    return samples;
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- local
+
+  /**
+   * Appends batches of somebody on this thread, past the ring, with one write; they are checked and stamped in place as all
+   * others. `done` is called once for each of them, in order, when it is committed or refused; maybe at once.
+   */
+  append(
+    { slot, generation, batches }: { slot: number; generation: number; batches: readonly Buffer[] },
+    done: (error: ErrorName) => void,
+  ): void {
+    const actor = this.#actors.get(slot);
+    if (actor?.generation !== generation) {
+      for (const _ of batches) done('NOT_LEADER_OR_FOLLOWER');
+      return;
+    }
+    for (const batch of batches) {
+      const token = --this.#lastLocalToken;
+      this.#local.set(token, done);
+      actor.stage(token, batch);
+    }
+    actor.commit();
+  }
+
+  #completeLocally({ token, error }: Completion): void {
+    const done = this.#local.get(token);
+    assert(done !== undefined, 'a batch is completed once');
+    this.#local.delete(token);
+    done(errorName(error));
+  }
+
   // ----------------------------------------------------------------------------------------------------------- rings
 
   #wait(): void {
@@ -270,6 +372,7 @@ export class PartitionHost {
     for (const actor of this.#staged) actor.commit();
     this.#staged.clear();
     this.#working = false;
+    if (taken > 0) this.#groups++;
     submissions.release(taken);
     completions.publish();
     if (submissions.available > 0) later(() => this.#work());
@@ -288,6 +391,12 @@ export class PartitionHost {
   }
 
   #complete(kind: number, completion: Completion): void {
+    const { error } = completion;
+    if (error !== 0) this.#refused.set(error, (this.#refused.get(error) ?? 0) + 1);
+    if (completion.token < 0) {
+      this.#completeLocally(completion);
+      return;
+    }
     if (this.#overflow.length > 0 || !this.#write(kind, completion)) {
       if (this.#overflow.push({ kind, completion }) === 1) this.#options.later(() => this.#retryOverflow());
     }

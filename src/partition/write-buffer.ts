@@ -65,7 +65,8 @@ export class WriteBuffer {
   readonly extentBytes: number;
   /** The longest frame that can be taken at all. */
   readonly frameBytesMax: number;
-  readonly #extents: number;
+  /** How many extents there are. */
+  readonly extents: number;
   readonly #largeStart: number;
   /** Last in, first out: the extent used last is the one in the processor's cache. */
   readonly #free: Extent[] = [];
@@ -80,7 +81,7 @@ export class WriteBuffer {
   constructor({ extentBytes, extents, largeBytes }: WriteBufferOptions) {
     assert(extents >= 2, 'staging and receiving need an extent each');
     this.extentBytes = extentBytes;
-    this.#extents = extents;
+    this.extents = extents;
     this.#largeStart = extentBytes * extents;
     this.memory = new SharedArrayBuffer(this.#largeStart + largeBytes);
     this.bytes = Buffer.from(this.memory);
@@ -99,7 +100,7 @@ export class WriteBuffer {
    */
   get ample(): boolean {
     const available = this.#free.length - (this.#staging === null ? 1 : 0);
-    return available * 2 >= this.#extents - 1;
+    return available * 2 >= this.extents - 1;
   }
 
   /** Whether someone waits for room. */

@@ -22,6 +22,8 @@ export interface BatchBuilderOptions {
   readonly maxBytes?: number | undefined;
   /** For compaction: when tombstones may go, in milliseconds since 1970. It takes the place of the base timestamp. */
   readonly deleteHorizonMs?: number | undefined;
+  /** Where the first batch is built if it fits. A batch that is not compressed may be a view of it. */
+  readonly memory?: Buffer | undefined;
 }
 
 /** What a batch says besides its records. A producer needs the first five, compaction and coordinators the others. */
@@ -61,7 +63,7 @@ const LENGTH_BYTES = 5;
 export class BatchBuilder {
   readonly #maxBytes: number;
   readonly #deleteHorizonMs: number | undefined;
-  #buffer = Buffer.allocUnsafe(0);
+  #buffer: Buffer = Buffer.allocUnsafe(0);
   /** The size of the batch before: the next one is likely to be as large. */
   #expectedBytes = INITIAL_BYTES;
   #end = BATCH_HEADER_BYTES;
@@ -70,10 +72,11 @@ export class BatchBuilder {
   #maxTimestampMs = -1;
   #lastOffsetDelta = -1;
 
-  constructor({ maxBytes = MAX_RECORDS_BYTES, deleteHorizonMs }: BatchBuilderOptions = {}) {
+  constructor({ maxBytes = MAX_RECORDS_BYTES, deleteHorizonMs, memory }: BatchBuilderOptions = {}) {
     assert(maxBytes >= BATCH_HEADER_BYTES && maxBytes <= MAX_RECORDS_BYTES, `not a bound: ${maxBytes}`);
     this.#maxBytes = maxBytes;
     this.#deleteHorizonMs = deleteHorizonMs;
+    if (memory) this.#buffer = memory;
   }
 
   get recordCount(): number {

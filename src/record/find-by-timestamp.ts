@@ -14,6 +14,8 @@ export interface FindByTimestampInput {
   readonly batch: Uint8Array;
   /** Milliseconds since 1970, or `max` for the record with the largest timestamp. */
   readonly target: number | 'max';
+  /** Records before it do not count: they were deleted. Default: all count. */
+  readonly fromOffset?: number;
 }
 
 declare module '../io/jobs.js' {
@@ -26,23 +28,24 @@ declare module '../io/jobs.js' {
   }
 }
 
-/** The first record of the batch with a timestamp of at least `targetMs`; null if there is none. O(records). */
-export function findByTimestamp(batch: Batch, targetMs: number): TimestampedOffset | null {
+/** The first record from `fromOffset` on with a timestamp of at least `targetMs`; null if there is none. O(records). */
+export function findByTimestamp(batch: Batch, targetMs: number, fromOffset = 0): TimestampedOffset | null {
   const walk = batch.walk();
   while (walk.next()) {
-    const { timestampMs } = walk;
-    if (timestampMs >= targetMs) return { offset: walk.offset, timestampMs };
+    const { offset, timestampMs } = walk;
+    if (timestampMs >= targetMs && offset >= fromOffset) return { offset, timestampMs };
   }
   return null;
 }
 
-/** The first record of those with the largest timestamp; null if the batch has no records. O(records). */
-export function findMaxTimestamp(batch: Batch): TimestampedOffset | null {
+/** The first record of those from `fromOffset` on with the largest timestamp; null if there are none. O(records). */
+export function findMaxTimestamp(batch: Batch, fromOffset = 0): TimestampedOffset | null {
   const walk = batch.walk();
   let found: TimestampedOffset | null = null;
   while (walk.next()) {
-    const { timestampMs } = walk;
-    if (found === null || timestampMs > found.timestampMs) found = { offset: walk.offset, timestampMs };
+    const { offset, timestampMs } = walk;
+    if (offset < fromOffset) continue;
+    if (found === null || timestampMs > found.timestampMs) found = { offset, timestampMs };
   }
   return found;
 }
@@ -54,5 +57,6 @@ export function runFindByTimestamp(
 ): TimestampedOffset | null {
   const { buffer, byteOffset, length } = input.batch;
   const batch = decodeBatch(Buffer.from(buffer, byteOffset, length), 0, options);
-  return input.target === 'max' ? findMaxTimestamp(batch) : findByTimestamp(batch, input.target);
+  const { target, fromOffset } = input;
+  return target === 'max' ? findMaxTimestamp(batch, fromOffset) : findByTimestamp(batch, target, fromOffset);
 }

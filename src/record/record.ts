@@ -33,7 +33,7 @@ export interface LogRecord {
   readonly headers: readonly RecordHeader[];
 }
 
-const NO_HEADERS: readonly RecordHeader[] = Object.freeze([]);
+export const NO_HEADERS: readonly RecordHeader[] = Object.freeze([]);
 /** Length, timestamp and offset deltas, key and value lengths and header count at their longest, and the attributes. */
 const RECORD_OVERHEAD_BYTES = 5 + 1 + 8 + 5 + 5 + 5 + 5;
 /** Below this many bytes a loop copies faster than a call does. */
@@ -113,7 +113,8 @@ export function recordTimestampMs(timestampDelta: number, context: RecordContext
     : context.baseTimestampMs + timestampDelta;
 }
 
-function decodeHeaders(bytes: Buffer, cursor: RecordCursor): RecordHeader[] {
+/** The headers of the record that the cursor stands on. */
+export function decodeHeaders(bytes: Buffer, cursor: RecordCursor): RecordHeader[] {
   const reader = new VarintReader(bytes, cursor.headersStart, cursor.recordEnd);
   const headers: RecordHeader[] = [];
   for (let i = 0; i < cursor.headerCount; i++) {

@@ -10,7 +10,10 @@ import { brokerOptions } from '../config/broker-options.js';
 export interface StartBrokerOptions {
   /** Where the data lie. Default: a temporary folder of its own, removed by `close`. */
   readonly dataDirectory?: string;
-  /** Broker settings by name, as on the command line: `{ 'num.partitions': 3 }`. */
+  /**
+   * Broker settings by name, as on the command line: `{ 'num.partitions': 3 }`. One default is not the broker's own:
+   * `group.initial.rebalance.delay.ms` is 0, so that the first consumer of a group does not wait 3 seconds for others.
+   */
   readonly config?: Readonly<Record<string, string | number | boolean>>;
   /** Threads for partitions. Default: as for any broker. */
   readonly workers?: number;
@@ -91,6 +94,7 @@ function start(
     ['odradek.native.listen', '127.0.0.1:0'],
     ['odradek.kafka.listen', '127.0.0.1:0'],
     ['odradek.http.listen', '127.0.0.1:0'],
+    ['group.initial.rebalance.delay.ms', '0'],
     ...(workers === undefined ? [] : ([['odradek.workers', String(workers)]] as const)),
     ...Object.entries(config).map(([name, value]) => [name, String(value)] as const),
   ]);

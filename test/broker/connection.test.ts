@@ -359,7 +359,7 @@ describe('Connection.overdue', () => {
     scene.clock.advance(100);
     expect(scene.connection.overdue(BOUNDS)).toBeNull();
     scene.clock.advance(1);
-    expect(scene.connection.overdue(BOUNDS)).toBe('a frame did not arrive whole in time');
+    expect(scene.connection.overdue(BOUNDS)?.reason).toBe('a frame did not arrive whole in time');
     scene.transport.send(frameOf('abc').subarray(6));
     expect(scene.connection.overdue(BOUNDS)).toBeNull();
   });
@@ -374,7 +374,7 @@ describe('Connection.overdue', () => {
     scene.connection.retry();
     expect(scene.connection.overdue(BOUNDS)).toBeNull();
     scene.clock.advance(1001);
-    expect(scene.connection.overdue(BOUNDS)).toBe('a frame did not arrive whole in time');
+    expect(scene.connection.overdue(BOUNDS)?.reason).toBe('a frame did not arrive whole in time');
   });
 
   it('finds a large frame that stops arriving, while others wait for memory only', () => {
@@ -383,7 +383,9 @@ describe('Connection.overdue', () => {
     scene.clock.advance(600);
     const contended = { ...BOUNDS, receiveStallTimeoutMs: 500 };
     expect(scene.connection.overdue(BOUNDS)).toBeNull();
-    expect(scene.connection.overdue(contended)).toBe('a frame stopped arriving while others wait for memory');
+    expect(scene.connection.overdue(contended)?.reason).toBe(
+      'a frame stopped arriving while others wait for memory',
+    );
     scene.transport.send(Buffer.from('x'));
     expect(scene.connection.overdue(contended)).toBeNull();
   });
@@ -399,7 +401,9 @@ describe('Connection.overdue', () => {
     expect(scene.connection.overdue(contended)).toBeNull();
     scene.clock.advance(501);
     expect(scene.connection.overdue(BOUNDS)).toBeNull();
-    expect(scene.connection.overdue(contended)).toBe('answers were left unread while others wait for memory');
+    expect(scene.connection.overdue(contended)?.reason).toBe(
+      'answers were left unread while others wait for memory',
+    );
     scene.transport.readOn(1);
     expect(scene.connection.overdue(contended)).toBeNull();
     scene.clock.advance(500);
@@ -421,7 +425,9 @@ describe('Connection.overdue', () => {
     expect(scene.connection.overdue(contended)).toBeNull();
     scene.clock.advance(501);
     expect(scene.connection.overdue(BOUNDS)).toBeNull();
-    expect(scene.connection.overdue(contended)).toBe('answers were left unread while others wait for memory');
+    expect(scene.connection.overdue(contended)?.reason).toBe(
+      'answers were left unread while others wait for memory',
+    );
   });
 
   it('finds an idle connection, counted from its last request or answer', () => {
@@ -435,6 +441,6 @@ describe('Connection.overdue', () => {
     scene.connection.finish();
     expect(scene.connection.overdue(BOUNDS)).toBeNull();
     scene.clock.advance(5001);
-    expect(scene.connection.overdue(BOUNDS)).toBe('idle');
+    expect(scene.connection.overdue(BOUNDS)?.reason).toBe('idle');
   });
 });

@@ -1,3 +1,4 @@
+import { present } from '../../src/base/assert.js';
 import { toOffset, toPartitionIndex, toTopicId } from '../../src/base/ids.js';
 import { type Random, seededRandom } from '../../src/base/random.js';
 import { SimulatedClock } from '../../src/base/simulated-clock.js';
@@ -15,7 +16,7 @@ import { SimulatedDisk } from '../../src/io/simulated-disk.js';
 import { SimulatedJobs } from '../../src/io/simulated-jobs.js';
 import { type LogRecovery, openLog } from '../../src/log/open-log.js';
 import { EmbeddedStore } from '../../src/metadata/embedded-store.js';
-import type { PartitionCommand, PartitionReply } from '../../src/partition/messages.js';
+import type { OpenPartition, PartitionCommand, PartitionReply } from '../../src/partition/messages.js';
 import { jobFunctions } from '../../workers/job-functions.js';
 import { CONFIG, collectingLogger } from '../log/log-fixture.js';
 
@@ -42,6 +43,8 @@ export class ScriptedWorker implements PartitionWorker {
   readonly #clock: SimulatedClock;
   readonly #waiting: Asked[] = [];
   readonly #pending = new Set<Asked>();
+  /** What it was told to open, by slot. */
+  readonly #opened = new Map<number, OpenPartition>();
   dead = false;
 
   constructor(index: number, clock: SimulatedClock) {
@@ -101,9 +104,16 @@ export class ScriptedWorker implements PartitionWorker {
   #success(command: PartitionCommand): PartitionReply {
     switch (command.type) {
       case 'open': {
-        const { topic, partition, leaderEpoch } = command;
+        const { topic, partition, leaderEpoch, slot } = command;
+        this.#opened.set(slot, command);
         const checkpoint = { topic, partition, recoveryPoint: toOffset(0), logStartOffset: toOffset(0) };
         return { type: 'opened', checkpoint, epochs: [{ epoch: leaderEpoch, startOffset: toOffset(0) }] };
+      }
+      case 'delete-records': {
+        const { topic, partition } = present(this.#opened.get(command.slot), 'an open partition');
+        const logStartOffset = command.beforeOffset ?? toOffset(100);
+        const checkpoint = { topic, partition, recoveryPoint: toOffset(100), logStartOffset };
+        return { type: 'records-deleted', checkpoint };
       }
       case 'describe': {
         const nothing = { topic: '', partition: toPartitionIndex(0) };

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toOffset, toPartitionIndex } from '../../src/base/ids.js';
+import type { Random } from '../../src/base/random.js';
+import type { SupervisorCommand } from '../../src/broker/messages.js';
 import type { OpenPartition, PartitionCommand } from '../../src/partition/messages.js';
 import { chance, pick, withSeeds } from '../actor/seeds.js';
 import { type ScriptedWorker, SupervisorScene } from './supervisor-scene.js';
@@ -532,7 +534,7 @@ describe('SupervisorActor, whatever happens', () => {
       const unanswered = new Set<() => unknown>();
       const finish = (
         name: string,
-        kind: 'create' | 'delete',
+        kind: 'create' | 'delete' | 'change',
         reply: ReturnType<SupervisorScene['tell']>,
       ) => {
         const check = () => {
@@ -546,7 +548,7 @@ describe('SupervisorActor, whatever happens', () => {
       };
       for (let step = 0; step < 60; step++) {
         const name = pick(random, names);
-        const action = random.below(10);
+        const action = random.below(13);
         if (action < 3) {
           const topic = { name, partitions: 1 + random.below(3), replicationFactor: 1, overrides: {} };
           finish(name, 'create', scene.tell({ type: 'create-topic', topic, validateOnly: false }));
@@ -565,7 +567,8 @@ describe('SupervisorActor, whatever happens', () => {
           scene.restart(pick(random, ['crash', 'power']));
         } else if (action === 9 && chance(random, 1, 2)) {
           for (const worker of scene.workers.values()) worker.answerHeld();
-        } else scene.clock.advance(random.below(20));
+        } else if (action > 9) finish(name, 'change', scene.tell(drawChange(random, name)));
+        else scene.clock.advance(random.below(20));
         for (const check of [...unanswered]) check();
         if (step % 10 === 9) scene.clock.advance(10_000);
       }
@@ -585,6 +588,24 @@ describe('SupervisorActor, whatever happens', () => {
     });
   });
 });
+
+/** A command that changes a topic. */
+function drawChange(random: Random, name: string): SupervisorCommand {
+  switch (random.below(3)) {
+    case 0: {
+      const changes = [
+        { name: 'retention.ms', operation: 'set', value: String(random.below(100_000)) },
+      ] as const;
+      return { type: 'alter-topic', name, changes, replaces: chance(random, 1, 2), validateOnly: false };
+    }
+    case 1:
+      return { type: 'add-partitions', name, count: 1 + random.below(6), validateOnly: false };
+    default: {
+      const partition = toPartitionIndex(random.below(3));
+      return { type: 'delete-records', topic: name, partition, beforeOffset: toOffset(random.below(10)) };
+    }
+  }
+}
 
 /** From now on every worker answers. */
 function letGo(scene: SupervisorScene): void {

@@ -41,6 +41,7 @@ export class BrokerProcess {
   readonly exited: Promise<Exit>;
   readonly #ready: Promise<LogLine | null>;
   #native = '';
+  #kafka = '';
   #http = '';
   #readyMs = 0;
 
@@ -80,6 +81,7 @@ export class BrokerProcess {
       if (line.msg === 'broker ready') {
         this.#readyMs = performance.now() - this.#startedMs;
         this.#native = String(line['native']);
+        this.#kafka = String(line['kafka']);
         this.#http = String(line['http']);
         announce(line);
       }
@@ -98,6 +100,10 @@ export class BrokerProcess {
 
   get native(): string {
     return this.#native;
+  }
+
+  get kafka(): string {
+    return this.#kafka;
   }
 
   get http(): string {

@@ -8,6 +8,7 @@ import {
   splitFrame,
 } from '../../src/protocol/native/frame.js';
 import type {
+  AnsweredRequestBody,
   FetchPartition,
   ProducePartition,
   RequestBody,
@@ -144,7 +145,7 @@ export class NativeConnection {
   }
 
   /** {@link request} for an answer without an error; throws otherwise. */
-  async must<Body extends Exclude<RequestBody, { type: 'cancel' }>>(
+  async must<Body extends AnsweredRequestBody>(
     body: Body,
     payload: readonly Uint8Array[] = [],
   ): Promise<{ readonly body: ResponseTo<Body['type']>; readonly payload: Buffer }> {

@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/base/log.js';
 import { type Random, seededRandom, systemRandom } from '../../src/base/random.js';
 import { parseBrokerEndpoint } from '../../src/client/broker-endpoint.js';
 import { Client } from '../../src/client/client.js';
+import { ClientEvents } from '../../src/client/client-observer.js';
 import { Cluster } from '../../src/client/cluster.js';
 import { Producer } from '../../src/client/producer.js';
 import type { ProducerOptions } from '../../src/client/producer-options.js';
@@ -45,6 +46,7 @@ function producerOf(broker: ScriptedBroker, options: ProducerOptions = {}): Prod
     },
     random: systemRandom,
     logger: silentLogger,
+    events: new ClientEvents({}, silentLogger),
   });
   closing.push(() => cluster.close());
   return new Producer(cluster, { lingerMs: 0, batchBytes: 200, ...options }, () => {});

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { parseBrokerEndpoint } from '../../src/client/broker-endpoint.js';
+import { ClientEvents } from '../../src/client/client-observer.js';
 import { Connection } from '../../src/client/connection.js';
 import type { ResponseBody } from '../../src/protocol/native/messages.js';
 import { hello, ScriptedBroker } from './scripted-broker.js';
@@ -19,6 +20,7 @@ function open(address: string, options: { connectTimeoutMs?: number; signal?: Ab
     signal: new AbortController().signal,
     clock: systemClock,
     logger: silentLogger,
+    events: new ClientEvents({}, silentLogger),
     ...options,
   });
 }
@@ -119,6 +121,16 @@ describe('Connection.open', () => {
 });
 
 describe('Connection', () => {
+  it('says what may be wrong where something closes the connection at once', async () => {
+    await using server = await rawServer((socket) => socket.end());
+    await expect(open(server.address)).rejects.toMatchObject({
+      ...{ code: 'ODR_CONNECTION', retriable: true },
+      message: expect.stringContaining(
+        "closed the connection without a hello. Is it a broker's native listener",
+      ),
+    });
+  });
+
   it('tells answers apart that come in another order', async () => {
     await using broker = await ScriptedBroker.start();
     const connection = await open(broker.address);

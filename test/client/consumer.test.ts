@@ -1,14 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import type { Failure } from '../../src/base/errors.js';
-import { toOffset } from '../../src/base/ids.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Client } from '../../src/client/client.js';
 import type { ConsumerOptions } from '../../src/client/consumer-options.js';
-import type { FetchPartitionResult } from '../../src/protocol/native/messages.js';
-import { BatchBuilder } from '../../src/record/batch-builder.js';
-import { ScriptedBroker, type ScriptedRequest, topicOf } from './scripted-broker.js';
-
-type FetchRequest = ScriptedRequest<Extract<ScriptedRequest['body'], { type: 'fetch' }>>;
-type ListRequest = ScriptedRequest<Extract<ScriptedRequest['body'], { type: 'listOffsets' }>>;
+import { ScriptedBroker, topicOf } from './scripted-broker.js';
+import { type BegunStream, batchAt, scriptedLog } from './scripted-log.js';
 
 const clients: Client[] = [];
 
@@ -25,49 +19,8 @@ afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close({ timeoutMs: 0 })));
 });
 
-function batchAt(baseOffset: number, values: readonly string[]): Buffer {
-  const builder = new BatchBuilder();
-  for (const value of values)
-    builder.add({ timestampMs: 1, key: null, value: Buffer.from(value), headers: [] });
-  return builder.build({ baseOffset: toOffset(baseOffset) });
-}
-
-/** A log of single-message batches whose values are their offsets. */
-function log(endOffset: number, startOffset = 0) {
-  const resultOf = (partition: number, bytes: number, error: Failure | null): FetchPartitionResult => ({
-    ...{ topic: 'orders', partition, error, recordsBytes: bytes },
-    ...{ highWatermark: endOffset, lastStableOffset: endOffset, logStartOffset: startOffset },
-  });
-  return {
-    /** Does not answer at the end. */
-    fetch: ({ body, answer }: FetchRequest) => {
-      const batches: Buffer[] = [];
-      const partitions = body.partitions.map(({ partition, offset, maxBytes }) => {
-        if (offset < startOffset || offset > endOffset) {
-          return resultOf(partition, 0, { error: 'OFFSET_OUT_OF_RANGE' });
-        }
-        let bytes = 0;
-        for (let at = offset; at < endOffset && bytes < maxBytes; at++) {
-          const batch = batchAt(at, [String(at)]);
-          batches.push(batch);
-          bytes += batch.length;
-        }
-        return resultOf(partition, bytes, null);
-      });
-      if (partitions.some(({ recordsBytes, error }) => recordsBytes > 0 || error)) {
-        answer({ type: 'fetch', partitions }, Buffer.concat(batches));
-      }
-    },
-    listOffsets: ({ body, answer }: ListRequest) =>
-      answer({
-        type: 'listOffsets',
-        partitions: body.partitions.map(({ topic, partition, position }) => ({
-          ...{ topic, partition, error: null, timestampMs: -1 },
-          offset: position === 'earliest' ? startOffset : position === 'latest' ? endOffset : -1,
-        })),
-      }),
-  };
-}
+const NO_RECORDS = Buffer.alloc(0);
+const log = (endOffset: number, startOffset = 0) => scriptedLog({ endOffset, startOffset });
 
 /** The values of the next messages; leaves the loop after `count`. */
 async function take(consumer: AsyncIterable<{ value: Buffer | null }>, count: number): Promise<string[]> {
@@ -107,23 +60,11 @@ describe('Consumer', () => {
   });
 
   it('skips the messages of a batch that lie before the position', async () => {
-    const batch = batchAt(0, ['a', 'b', 'c']);
-    await using broker = await ScriptedBroker.start({
-      ...log(3),
-      fetch: ({ answer }) =>
-        answer(
-          {
-            type: 'fetch',
-            partitions: [
-              {
-                ...{ topic: 'orders', partition: 0, error: null, recordsBytes: batch.length },
-                ...{ highWatermark: 3, lastStableOffset: 3, logStartOffset: 0 },
-              },
-            ],
-          },
-          batch,
-        ),
-    });
+    const begun = (stream: BegunStream) => {
+      stream.push(batchAt(0, ['a', 'b', 'c']));
+      return true;
+    };
+    await using broker = await ScriptedBroker.start(scriptedLog({ endOffset: 3, begun }));
     const consumer = consumerOf(broker, { from: { offset: 1 }, until: 'end' });
     expect(await take(consumer, 100)).toEqual(['b', 'c']);
   });
@@ -138,51 +79,95 @@ describe('Consumer', () => {
     expect(batches).toEqual(['orders-0 0 of 3', 'orders-0 1 of 3', 'orders-0 2 of 3']);
   });
 
-  it('fetches no more ahead than it may', async () => {
+  it('grants no more than it may hold, and a part of it as it is read', async () => {
     const batchBytes = batchAt(0, ['0']).length;
     await using broker = await ScriptedBroker.start(log(1000));
-    const consumer = consumerOf(broker, { prefetchBytesMax: 20 * batchBytes, from: { offset: 0 } });
+    const prefetchBytesMax = 20 * batchBytes;
+    const consumer = consumerOf(broker, { prefetchBytesMax, from: { offset: 0 } });
     const messages = consumer[Symbol.asyncIterator]();
     await messages.next();
-    const fetches = await broker.received('fetch', 2);
-    expect(fetches.map(({ body }) => body.maxBytes)).toEqual([10 * batchBytes, 10 * batchBytes]);
-    // What is fetched is enough: it asks for more when half of it is read.
-    for (let read = 1; read < 9; read++) await messages.next();
-    expect((await broker.received('fetch')).length).toBe(2);
-    for (let read = 9; read < 12; read++) await messages.next();
-    const third = (await broker.received('fetch', 3))[2];
-    expect(third?.body.partitions[0]?.offset).toBe(20);
+    const [subscribe] = await broker.received('subscribe');
+    expect(subscribe?.body.creditBytes).toBe(prefetchBytesMax);
+    // A quarter is delivered with the sixth message: the fifth is behind it then.
+    for (let read = 1; read < 5; read++) await messages.next();
+    expect((await broker.received('grantCredit', 0)).length).toBe(0);
+    await messages.next();
+    const [grant] = await broker.received('grantCredit');
+    expect(grant?.body.creditBytes).toBe(5 * batchBytes);
+    for (let read = 6; read < 500; read++) expect((await messages.next()).value?.offset).toBe(read);
+    const granted = (await broker.received('grantCredit', 0)).map(({ body }) => body.creditBytes);
+    expect(granted.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(500 * batchBytes);
     await consumer.close();
+  });
+
+  it('takes a batch that is larger than what it may hold', async () => {
+    await using broker = await ScriptedBroker.start(log(3));
+    expect(await take(consumerOf(broker, { prefetchBytesMax: 1, until: 'end' }), 100)).toEqual([
+      '0',
+      '1',
+      '2',
+    ]);
   });
 
   it('goes on over a new connection when the first is lost', async () => {
     let losses = 2;
-    const { fetch, listOffsets } = log(3);
-    await using broker = await ScriptedBroker.start({
-      listOffsets,
-      fetch: (request) => {
-        if (losses-- > 0) request.socket.destroy();
-        else fetch(request);
-      },
-    });
+    const begun = ({ request }: BegunStream) => {
+      if (losses-- <= 0) return false;
+      request.socket.destroy();
+      return true;
+    };
+    await using broker = await ScriptedBroker.start(scriptedLog({ endOffset: 3, begun }));
     expect(await take(consumerOf(broker, { until: 'end' }), 100)).toEqual(['0', '1', '2']);
     expect(broker.connections).toBe(3);
   });
 
+  it('goes on behind what came before the connection was lost', async () => {
+    let losses = 1;
+    const begins: number[] = [];
+    const begun = ({ start, push, request }: BegunStream) => {
+      begins.push(start.offset);
+      if (losses-- <= 0) return false;
+      push(Buffer.concat([batchAt(0, ['0']), batchAt(1, ['1'])]));
+      request.socket.end();
+      return true;
+    };
+    await using broker = await ScriptedBroker.start(scriptedLog({ endOffset: 4, begun }));
+    expect(await take(consumerOf(broker, { until: 'end' }), 100)).toEqual(['0', '1', '2', '3']);
+    expect(begins).toEqual([0, 2]);
+  });
+
   it('asks for the leader again when it is another one', async () => {
     let refusals = 1;
-    const { fetch, listOffsets } = log(2);
-    await using broker = await ScriptedBroker.start({
-      listOffsets,
-      fetch: (request) => {
-        if (refusals-- <= 0) return fetch(request);
-        const error = { error: 'NOT_LEADER_OR_FOLLOWER' } as const;
-        const nothing = { recordsBytes: 0, highWatermark: 0, lastStableOffset: 0, logStartOffset: 0 };
-        request.answer({ type: 'fetch', partitions: [{ topic: 'orders', partition: 0, error, ...nothing }] });
-      },
-    });
+    const begun = ({ push }: BegunStream) => {
+      if (refusals-- <= 0) return false;
+      push(NO_RECORDS, { error: { error: 'NOT_LEADER_OR_FOLLOWER' } });
+      return true;
+    };
+    await using broker = await ScriptedBroker.start(scriptedLog({ endOffset: 2, begun }));
     expect(await take(consumerOf(broker, { until: 'end' }), 100)).toEqual(['0', '1']);
     expect((await broker.received('metadata')).length).toBeGreaterThan(1);
+  });
+
+  it('asks a broker that is silent whether it is there', async () => {
+    // Timers of ten seconds fire at once.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      await using broker = await ScriptedBroker.start({
+        ...log(1),
+        ping: ({ answer }) => answer({ type: 'ping' }),
+      });
+      const consumer = consumerOf(broker, { from: 'latest' });
+      const next = consumer[Symbol.asyncIterator]().next();
+      await broker.received('changeSubscription');
+      await vi.waitUntil(async () => {
+        vi.advanceTimersByTime(10_000);
+        return (await broker.received('ping', 0)).length > 0;
+      });
+      await consumer.close();
+      expect(await next).toEqual({ done: true, value: undefined });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('fails when its position is out of range', async () => {
@@ -210,28 +195,14 @@ describe('Consumer', () => {
   });
 
   it('fails at a damaged batch after those before it, and can leave it out', async () => {
-    const { fetch, listOffsets } = log(4);
-    await using broker = await ScriptedBroker.start({
-      listOffsets,
-      fetch: (request) => {
-        if (request.body.partitions[0]?.offset !== 0) return fetch(request);
-        const batches = [batchAt(0, ['0']), batchAt(1, ['1']), batchAt(2, ['2'])];
-        batches[1]?.fill(0xff, 61);
-        const payload = Buffer.concat(batches);
-        request.answer(
-          {
-            type: 'fetch',
-            partitions: [
-              {
-                ...{ topic: 'orders', partition: 0, error: null, recordsBytes: payload.length },
-                ...{ highWatermark: 4, lastStableOffset: 4, logStartOffset: 0 },
-              },
-            ],
-          },
-          payload,
-        );
-      },
-    });
+    const begun = ({ start, push }: BegunStream) => {
+      if (start.offset !== 0) return false;
+      const batches = [batchAt(0, ['0']), batchAt(1, ['1']), batchAt(2, ['2'])];
+      batches[1]?.fill(0xff, 61);
+      push(Buffer.concat(batches));
+      return true;
+    };
+    await using broker = await ScriptedBroker.start(scriptedLog({ endOffset: 4, begun }));
     const consumer = consumerOf(broker, { until: 'end' });
     const messages = consumer[Symbol.asyncIterator]();
     expect((await messages.next()).value).toMatchObject({ offset: 0 });
@@ -244,24 +215,83 @@ describe('Consumer', () => {
     expect(await messages.next()).toEqual({ done: true, value: undefined });
   });
 
+  it('delivers nothing of a paused partition, and goes on where it was', async () => {
+    await using broker = await ScriptedBroker.start(log(4));
+    const consumer = consumerOf(broker, { partitions: [0, 1], until: 'end' });
+    const messages = consumer[Symbol.asyncIterator]();
+    const read: string[] = [];
+    const next = async () => {
+      const { value } = await messages.next();
+      if (value) read.push(`${value.partition}:${value.offset}`);
+      return value;
+    };
+    await next();
+    const first = Number(read[0]?.split(':')[0]);
+    consumer.pause([first]);
+    expect(consumer.paused).toEqual([first]);
+    expect(consumer.position(first)).toBe(1);
+    for (let count = 0; count < 4; count++) expect((await next())?.partition).toBe(1 - first);
+    consumer.resume();
+    expect(consumer.paused).toEqual([]);
+    while (await next());
+    expect(read.filter((place) => place.startsWith(`${first}:`))).toEqual(
+      [0, 1, 2, 3].map((at) => `${first}:${at}`),
+    );
+    expect(() => consumer.pause([7])).toThrow(expect.objectContaining({ code: 'ODR_USAGE' }));
+  });
+
+  it('drops what came before a seek', async () => {
+    await using broker = await ScriptedBroker.start(log(9));
+    const consumer = consumerOf(broker, { until: 'end' });
+    const messages = consumer[Symbol.asyncIterator]();
+    const offsets: unknown[] = [];
+    for (const seek of [null, null, 7, null, 3, null]) {
+      if (seek !== null) consumer.seek(0, seek);
+      offsets.push((await messages.next()).value?.offset);
+    }
+    expect(offsets).toEqual([0, 1, 7, 8, 3, 4]);
+    await consumer.close();
+  });
+
+  it('decodes keys and values, and can leave one out that does not have its format', async () => {
+    await using broker = await ScriptedBroker.start(log(3));
+    const value = {
+      decode: (bytes: Buffer) => {
+        if (String(bytes) === '1') throw new Error('no ones');
+        return Number(String(bytes)) * 10;
+      },
+    };
+    const consumer = clientOf(broker).consumer({ topic: 'orders', partitions: [0], until: 'end', value });
+    const messages = consumer[Symbol.asyncIterator]();
+    expect((await messages.next()).value).toMatchObject({ offset: 0, key: null, value: 0 });
+    const failure = {
+      code: 'ODR_FORMAT',
+      message: expect.stringMatching(/orders-0 at offset 1 .*no ones.*seek\(\) to 2/),
+    };
+    await expect(messages.next()).rejects.toMatchObject(failure);
+    expect(consumer.position(0)).toBe(1);
+    consumer.seek(0, 2);
+    expect((await messages.next()).value).toMatchObject({ offset: 2, value: 20 });
+  });
+
   it('fails when the topic was made anew', async () => {
-    let fetches = 0;
-    const { fetch, listOffsets } = log(2);
+    let streams = 0;
+    const begun = ({ request }: BegunStream) => {
+      streams++;
+      request.socket.destroy();
+      return true;
+    };
     await using broker = await ScriptedBroker.start({
-      listOffsets,
+      ...scriptedLog({ endOffset: 2, begun }),
       metadata: ({ body, answer, socket }) =>
         answer({
           ...{ type: 'metadata', clusterId: 'c', controllerId: 1 },
           brokers: [{ id: 1, host: '127.0.0.1', port: socket.localPort ?? 0 }],
           topics: body.topics.map((name) => ({
             ...topicOf(name),
-            topicId: `${fetches === 0 ? 'A' : 'B'}AAAAAAAAAAAAAAAAAAAAA`,
+            topicId: `${streams === 0 ? 'A' : 'B'}AAAAAAAAAAAAAAAAAAAAA`,
           })),
         }),
-      fetch: (request) => {
-        if (fetches++ === 0) fetch(request);
-        else request.socket.destroy();
-      },
     });
     await expect(take(consumerOf(broker, { from: { offset: 0 } }), 100)).rejects.toMatchObject({
       message: expect.stringContaining('deleted and created anew'),
@@ -299,7 +329,8 @@ describe('Consumer', () => {
     ['from.timestampMs', { from: new Map([[0, { timestampMs: 0.5 }]]) }],
     ['until', { until: 'now' as never }],
     ['onOutOfRange', { onOutOfRange: 'ignore' as never }],
-    ['maxBytesPerFetch', { maxBytesPerFetch: 0 }],
+    ['maxBytesPerPush', { maxBytesPerPush: 0 }],
+    ['prefetchBytesMax', { prefetchBytesMax: 0 }],
   ])('refuses a wrong %s', async (name, options) => {
     const client = new Client();
     expect(() => client.consumer({ topic: 'orders', ...options })).toThrow(
@@ -310,15 +341,15 @@ describe('Consumer', () => {
 });
 
 describe('Consumer.close', () => {
-  it('ends a loop that waits, and the fetch at the broker', async () => {
+  it('ends a loop that waits, and the subscription at the broker', async () => {
     await using broker = await ScriptedBroker.start(log(0));
     const consumer = consumerOf(broker);
     const values = take(consumer, 1);
-    const [fetch] = await broker.received('fetch');
+    const [subscribe] = await broker.received('subscribe');
     await consumer.close();
     expect(await values).toEqual([]);
-    const [cancel] = await broker.received('cancel');
-    expect(cancel?.body.correlationId).toBe(fetch?.correlationId);
+    const [unsubscribe] = await broker.received('unsubscribe');
+    expect(unsubscribe?.body.subscriptionId).toBe(subscribe?.body.subscriptionId);
   });
 
   it('follows when a loop is left', async () => {
@@ -342,9 +373,46 @@ describe('Consumer.close', () => {
     const abort = new AbortController();
     const values = take(consumerOf(broker, { signal: abort.signal }), 1);
     const outcome = expect(values).rejects.toThrow('enough');
-    await broker.received('fetch');
+    await broker.received('subscribe');
     abort.abort(new Error('enough'));
     await outcome;
     await expect(take(consumerOf(broker, { signal: abort.signal }), 1)).rejects.toThrow('enough');
+  });
+});
+
+describe('Consumer.readable', () => {
+  it('ends behind the last message', async () => {
+    await using broker = await ScriptedBroker.start(log(40));
+    const read: string[] = [];
+    for await (const { value } of consumerOf(broker, { until: 'end' }).readable()) read.push(String(value));
+    expect(read).toEqual(Array.from({ length: 40 }, (_, at) => String(at)));
+  });
+
+  it('takes no more than fits, and goes on as it is read', async () => {
+    await using broker = await ScriptedBroker.start(log(40));
+    const consumer = consumerOf(broker, { from: { offset: 0 } });
+    const stream = consumer.readable({ highWaterMark: 5 });
+    stream.on('readable', () => {});
+    await vi.waitUntil(() => stream.readableLength === 5);
+    expect(consumer.position(0)).toBe(5);
+    const read: number[] = [];
+    while (read.length < 12) {
+      const message = stream.read();
+      if (message) read.push(message.offset);
+      else await new Promise((resolve) => stream.once('readable', resolve));
+    }
+    expect(read).toEqual(Array.from({ length: 12 }, (_, at) => at));
+    await vi.waitUntil(() => stream.readableLength >= 4);
+    expect(consumer.position(0)).toBeLessThanOrEqual(17);
+    stream.destroy();
+    await broker.received('unsubscribe');
+  });
+
+  it('fails with what ends the consumer, and closes it', async () => {
+    await using broker = await ScriptedBroker.start(log(9, 5));
+    const stream = consumerOf(broker, { from: { offset: 2 } }).readable();
+    const failure = await new Promise((resolve) => stream.once('error', resolve).resume());
+    expect(failure).toMatchObject({ errorName: 'OFFSET_OUT_OF_RANGE' });
+    await broker.received('unsubscribe');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Delivery } from '../../src/client/delivery.js';
+import { BatchDelivery } from '../../src/client/delivery.js';
 import { PartitionQueue } from '../../src/client/partition-queue.js';
 import { ProducerBatch } from '../../src/client/producer-batch.js';
 
@@ -13,7 +13,7 @@ function queueOf(count: number, deadlineMs = (sequence: number) => sequence): Pa
       lingerUntilMs: 0,
       deadlineMs: deadlineMs(sequence),
     });
-    batch.add({ timestampMs: 1, key: null, value: null, headers: [] }, new Delivery(1, () => {}), 0);
+    batch.add({ timestampMs: 1, key: null, value: null, headers: [] }, new BatchDelivery(1, () => {}), 0);
     queue.open = batch;
     queue.seal();
   }

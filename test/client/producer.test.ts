@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Client, type ClientOptions } from '../../src/client/client.js';
+import { int64, json, text } from '../../src/client/format.js';
 import type { MessageHeaders } from '../../src/client/message.js';
 import type { ProducerOptions } from '../../src/client/producer-options.js';
 import type { ProducePartitionResult } from '../../src/protocol/native/messages.js';
@@ -261,12 +262,12 @@ describe('Producer', () => {
 
   it('waits for room, and keeps the order while it does', async () => {
     await using broker = await ScriptedBroker.start();
-    const producer = producerOf(broker, { batchBytes: 1000, bufferBytesMax: 2000 });
+    const producer = producerOf(broker, { batchBytes: 1000, bufferBytesMax: 6000 });
     const sends = Array.from({ length: 5 }, (_, i) =>
       producer.send({ topic: 'orders', partition: 0, value: String(i).repeat(900) }),
     );
     const [first] = await broker.received('produce');
-    expect(producer.bufferedBytes).toBeLessThanOrEqual(2000);
+    expect(producer.bufferedBytes).toBeLessThanOrEqual(6000);
     let hasRoom = false;
     const room = producer.ready().then(() => {
       hasRoom = true;
@@ -348,8 +349,17 @@ describe('Producer', () => {
   });
 
   it.each<[string, unknown, string]>([
+    ['a message', undefined, 'takes a message'],
+    ['a message, not a value', 'a', 'takes a message'],
     ['a topic', { value: 'a' }, 'needs a topic'],
-    ['a value of bytes', { topic: 'orders', value: { a: 1 } }, 'not Object (serialize it first)'],
+    ['messages that are objects', { topic: 'orders', messages: ['a'] }, 'must be an object'],
+    ['messages that are there', { topic: 'orders', messages: [null] }, 'must be an object'],
+    ['headers that are there', { topic: 'orders', value: 'a', headers: null }, 'Headers must be'],
+    [
+      'a value of bytes',
+      { topic: 'orders', value: { a: 1 } },
+      'not Object: serialize it, or give the producer a format',
+    ],
     ['a key of bytes', { topic: 'orders', key: 7, value: 'a' }, 'not number'],
     ['headers of bytes', { topic: 'orders', value: 'a', headers: { h: 1 } }, 'A header must be'],
     ['a whole time', { topic: 'orders', value: 'a', timestampMs: 1.5 }, 'whole milliseconds'],
@@ -419,6 +429,104 @@ describe('Producer.close', () => {
     const sent = client.producer().send({ topic: 'orders', value: 'a' });
     const outcome = Promise.allSettled([sent]);
     await client.close({ timeoutMs: 1 });
+    expect(await outcome).toMatchObject([{ status: 'rejected', reason: { code: 'ODR_CLOSED' } }]);
+  });
+});
+
+describe('Producer, with formats', () => {
+  it('encodes keys and values, and leaves null alone', async () => {
+    await using broker = await ScriptedBroker.start({ produce: acknowledge });
+    const producer = clientOf(broker).producer({
+      lingerMs: 0,
+      key: int64(),
+      value: json<{ amount: number }>(),
+    });
+    const messages = [{ key: 7n, value: { amount: 12 } }, { key: 8n, value: null }, { value: { amount: 1 } }];
+    await producer.sendBatch({ topic: 'orders', messages: messages.map((m) => ({ ...m, partition: 0 })) });
+    const [request] = await broker.received('produce');
+    const [batch] = [...new BatchReader(request?.payload ?? Buffer.alloc(0))];
+    const records = [...(batch?.records() ?? [])].map(({ key, value }) => [
+      key?.toString('hex'),
+      value?.toString(),
+    ]);
+    expect(records).toEqual([
+      ['0000000000000007', '{"amount":12}'],
+      ['0000000000000008', undefined],
+      [undefined, '{"amount":1}'],
+    ]);
+  });
+
+  it('fails only the message that a format does not take', async () => {
+    await using broker = await ScriptedBroker.start({ produce: acknowledge });
+    const producer = clientOf(broker).producer({ lingerMs: 0, value: text() });
+    // @ts-expect-error: a number is no text, which the compiler says, and plain JavaScript does not.
+    const wrong = producer.send({ topic: 'orders', value: 7 });
+    const right = producer.send({ topic: 'orders', value: 'a' });
+    await expect(wrong).rejects.toMatchObject({ code: 'ODR_FORMAT', cause: expect.any(TypeError) });
+    await expect(right).resolves.toMatchObject({ offset: 100 });
+  });
+});
+
+describe('Producer, with signals', () => {
+  const reason = new Error('enough');
+
+  it('starts nothing for a signal that is aborted', async () => {
+    await using broker = await ScriptedBroker.start({ produce: acknowledge });
+    const producer = producerOf(broker);
+    const signal = AbortSignal.abort(reason);
+    await expect(producer.send({ topic: 'orders', value: 'a' }, { signal })).rejects.toBe(reason);
+    await expect(
+      producer.sendBatch({ topic: 'orders', messages: [{ value: 'a' }] }, { signal }),
+    ).rejects.toBe(reason);
+    await expect(producer.ready({ signal })).rejects.toBe(reason);
+    await expect(producer.flush({ signal })).rejects.toBe(reason);
+    await expect(clientOf(broker).connect({ signal })).rejects.toBe(reason);
+    await producer.flush();
+    expect(broker.requests.filter(({ body }) => body.type === 'produce')).toEqual([]);
+  });
+
+  it('gives results and errors as without a signal', async () => {
+    await using broker = await ScriptedBroker.start({ produce: acknowledge });
+    const { signal } = new AbortController();
+    const producer = producerOf(broker);
+    await expect(producer.send({ topic: 'orders', value: 'a' }, { signal })).resolves.toMatchObject({
+      offset: 100,
+    });
+    const malformed = producer.send({ topic: 'orders', value: 'a', partition: 9 }, { signal });
+    await expect(malformed).rejects.toThrow(/^Topic 'orders' has no partition 9/);
+  });
+
+  it('stops waiting, and withdraws what had no room yet', async () => {
+    await using broker = await ScriptedBroker.start();
+    const producer = producerOf(broker, { bufferBytesMax: 4200 });
+    const controller = new AbortController();
+    const options = { signal: controller.signal };
+    const first = producer.send({ topic: 'orders', partition: 0, value: 'first' });
+    const [request] = await broker.received('produce');
+    const second = producer.send({ topic: 'orders', partition: 0, value: 'second' }, options);
+    const third = producer.send({ topic: 'orders', partition: 0, value: 'third' });
+    const waits = [second, producer.ready(options), producer.flush(options)];
+    controller.abort(reason);
+    for (const wait of waits) await expect(wait).rejects.toBe(reason);
+    if (request) acknowledge(request);
+    await first;
+    const next = (await broker.received('produce', 2))[1];
+    expect(next && valuesOf(next)).toEqual(['0: third']);
+    if (next) acknowledge(next);
+    await third;
+    await producer.flush();
+    expect(producer.bufferedBytes).toBe(0);
+  });
+
+  it('closes without delivering the rest when its signal is aborted', async () => {
+    await using broker = await ScriptedBroker.start();
+    const producer = producerOf(broker);
+    const controller = new AbortController();
+    const outcome = Promise.allSettled([producer.send({ topic: 'orders', value: 'a' })]);
+    await broker.received('produce');
+    const closed = producer.close({ signal: controller.signal });
+    controller.abort(reason);
+    await closed;
     expect(await outcome).toMatchObject([{ status: 'rejected', reason: { code: 'ODR_CLOSED' } }]);
   });
 });

@@ -5,7 +5,13 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Failure } from '../../src/base/errors.js';
 import { FrameReader } from '../../src/client/frame-reader.js';
 import { encodeFrame, splitFrame } from '../../src/protocol/native/frame.js';
-import type { HelloResponse, RequestBody, ResponseBody } from '../../src/protocol/native/messages.js';
+import {
+  type HelloResponse,
+  type Push,
+  type RequestBody,
+  type ResponseBody,
+  SUBSCRIPTIONS_FEATURE,
+} from '../../src/protocol/native/messages.js';
 import { decodeRequestHeader } from '../../src/protocol/native/request-header.js';
 import { encodeResponseHeader } from '../../src/protocol/native/response-header.js';
 
@@ -17,6 +23,8 @@ export interface ScriptedRequest<Body extends RequestBody = RequestBody> {
   readonly socket: Socket;
   answer(body: ResponseBody, payload?: Buffer): void;
   refuse(failure: Failure): void;
+  /** Sends what answers nothing. */
+  push(body: Push, payload: Buffer): void;
 }
 
 type Type = RequestBody['type'];
@@ -97,14 +105,17 @@ export class ScriptedBroker implements AsyncDisposable {
     const { header, payload } = splitFrame(frame, 2 ** 20);
     const { correlationId, timeoutMs, body } = decodeRequestHeader(header);
     if (!body) throw new Error('a request without a body');
-    const send = (error: Failure | null, answer: ResponseBody | null, bytes: Buffer = Buffer.alloc(0)) => {
-      const pieces = encodeFrame(encodeResponseHeader({ correlationId, error, body: answer }), [bytes]);
-      socket.write(Buffer.concat(pieces));
+    const sendTo = (id: number, error: Failure | null, answer: ResponseBody | null, bytes: Buffer) => {
+      const header = encodeResponseHeader({ correlationId: id, error, body: answer });
+      socket.write(Buffer.concat(encodeFrame(header, [bytes])));
     };
+    const send = (error: Failure | null, answer: ResponseBody | null, bytes: Buffer = Buffer.alloc(0)) =>
+      sendTo(correlationId, error, answer, bytes);
     const request = {
       ...{ timeoutMs, correlationId, payload, socket },
       answer: (answer: ResponseBody, bytes?: Buffer) => send(null, answer, bytes),
       refuse: (failure: Failure) => send(failure, null),
+      push: (body: Push, bytes: Buffer) => sendTo(0, null, body, bytes),
     };
     this.requests.push({ ...request, body });
     this.#handle({ ...request, body });
@@ -125,7 +136,7 @@ export const hello: HelloResponse = {
   clusterId: 'c',
   brokerId: 1,
   brokerSoftware: 'scripted',
-  features: [],
+  features: [SUBSCRIPTIONS_FEATURE],
   frameBytesMax: 2 ** 24,
   requestsMax: 100,
 };

@@ -33,6 +33,21 @@ describe('validateTopicOverrides', () => {
     expect(failure?.detail).toContain('did you mean retention.bytes?');
   });
 
+  it('lets only the broker itself ask for compaction', () => {
+    const compact = entries({ 'cleanup.policy': 'compact' });
+    expect(validateTopicOverrides(compact)?.error).toBe('INVALID_CONFIG');
+    expect(validateTopicOverrides(compact, { internal: true })).toBeNull();
+    expect(validateTopicOverrides(entries({ 'cleanup.policy': 'shrink' }), { internal: true })?.error).toBe(
+      'INVALID_CONFIG',
+    );
+    const { config, entries: rows } = resolveTopicConfig({ topicDefaults: {} }, compact);
+    expect(config.cleanupPolicy).toEqual(['compact']);
+    expect(rows.find(({ name }) => name === 'cleanup.policy')).toMatchObject({
+      value: 'compact',
+      source: 'TOPIC',
+    });
+  });
+
   it('refuses a name that is given twice, and a name of a broker setting', () => {
     expect(
       validateTopicOverrides([

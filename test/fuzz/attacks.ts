@@ -133,7 +133,7 @@ function anyRequest(context: AttackContext): { body: RequestBody; payload: Buffe
   const partition = () => oneOf(random, [0, 0, 0, 1, ...NUMBERS]);
   const plain = (body: RequestBody) => ({ body, payload: [] });
   const version = () => oneOf(random, [0, 1, 2, UINT32_MAX]);
-  switch (random.below(10)) {
+  switch (random.below(14)) {
     case 0:
       return plain({
         type: 'hello',
@@ -191,8 +191,47 @@ function anyRequest(context: AttackContext): { body: RequestBody; payload: Buffe
           position: oneOf(random, ['earliest', 'latest', { timestampMs: oneOf(random, OFFSETS) }] as const),
         })),
       });
-    default:
+    case 9:
       return plain({ type: 'cancel', correlationId: random.below(100) });
+    default:
+      return plain(subscriptionRequest(context));
+  }
+}
+
+/** Of a few subscriptions with a few streams, so that many of them meet. */
+function subscriptionRequest(context: AttackContext): RequestBody {
+  const { random } = context;
+  const subscriptionId = random.below(3) > 0 ? random.below(3) : oneOf(random, WIDE_NUMBERS);
+  const credit = () => (random.below(3) > 0 ? random.below(10_000) : oneOf(random, WIDE_NUMBERS));
+  const streamId = () => random.below(20);
+  const starts = () =>
+    some(random, 8, () => ({
+      ...{ streamId: streamId(), topic: topicName(context), partition: oneOf(random, [0, 0, 0, ...NUMBERS]) },
+      ...{ offset: oneOf(random, OFFSETS), topicId: random.below(4) > 0 ? '' : topicName(context) },
+    }));
+  switch (random.below(5)) {
+    case 0:
+    case 1: {
+      const pushBytesMax = oneOf(random, WIDE_NUMBERS);
+      return {
+        type: 'subscribe',
+        subscriptionId,
+        creditBytes: credit(),
+        pushBytesMax,
+        streams: starts(),
+      };
+    }
+    case 2:
+      return {
+        type: 'changeSubscription',
+        subscriptionId,
+        endStreamIds: some(random, 8, streamId),
+        begin: starts(),
+      };
+    case 3:
+      return { type: 'grantCredit', subscriptionId, creditBytes: credit() };
+    default:
+      return { type: 'unsubscribe', subscriptionId };
   }
 }
 
@@ -346,6 +385,36 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       });
     }
     return count * 3;
+  },
+
+  'subscriptions that are changed at random, and never read': (context) => {
+    const { random, connection } = context;
+    const count = 1 + random.below(30);
+    connection.socket.pause();
+    for (let i = 0; i < count; i++) {
+      connection.tell({ correlationId: 7_000_000 + i, timeoutMs: 0, body: subscriptionRequest(context) });
+    }
+    if (flag(random)) connection.socket.resume();
+    return count;
+  },
+
+  'more subscriptions and streams than there may be': ({ random, topics, connection }) => {
+    const topic = oneOf(random, topics);
+    const stream = (streamId: number) => ({ streamId, topic, partition: 0, offset: 0, topicId: '' });
+    const many = (length: number) => Array.from({ length }, (_, id) => stream(id));
+    const subscribe = (subscriptionId: number, streams: number): RequestBody => ({
+      ...{ type: 'subscribe', subscriptionId, creditBytes: random.below(2), pushBytesMax: 0 },
+      streams: many(streams),
+    });
+    const bodies: RequestBody[] =
+      random.below(4) === 0
+        ? Array.from({ length: 105 }, (_, i) => subscribe(1000 + i, random.below(3)))
+        : Array.from({ length: 12 }, (_, i) => subscribe(2000 + i, 1000 + random.below(2)));
+    const begin = many(oneOf(random, [1000, 1001, 20_000]));
+    bodies.push({ type: 'changeSubscription', subscriptionId: 1000, endStreamIds: [], begin });
+    for (const [i, body] of bodies.entries())
+      connection.tell({ correlationId: 8_000_000 + i, timeoutMs: 0, body });
+    return bodies.length;
   },
 
   'more partitions than a request may name': ({ random, topics, connection }) => {

@@ -162,6 +162,10 @@ describe.runIf(process.platform === 'linux')('The Kafka door', () => {
       'log.retention.bytes': 4_000_000,
       'log.retention.ms': -1, // The records of this test are old.
       'log.retention.check.interval.ms': 1000,
+      // Members do not stay, so that nobody waits long for one that never comes back.
+      'group.initial.rebalance.delay.ms': 0,
+      'group.min.session.timeout.ms': 1,
+      'group.max.session.timeout.ms': 50,
     };
     broker = await BrokerProcess.start({ dataDirectory: folder, settings });
     address = String(broker.lines('broker ready')[0]?.['kafka']);

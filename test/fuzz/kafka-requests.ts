@@ -76,6 +76,8 @@ const OFFSETS = [
 const INT8S = [0, 1, 2, 4, -1, 8, 127, -128];
 const INT16S = [0, 1, -1, 2, 3, 32_767, -32_768];
 const INT32S = [0, 1, 2, -1, 3, 100, 65_536, INT32_MAX, -INT32_MAX - 1];
+const GROUPS = ['group-a', 'group-b', 'group-c'];
+const GENERATIONS = [0, 1, 1, 2, 3, -1, INT32_MAX];
 const INDEXES = [0, 0, 0, 1, 2, -1, 99, INT32_MAX];
 
 /** What fields mean, by their names, as far as that leads further than any value of their type. */
@@ -102,8 +104,26 @@ const MEANINGS: Readonly<Record<string, (context: FuzzContext) => unknown>> = {
   sessionEpoch: ({ random }) => pick(random, [-1, 0, 1, 2, INT32_MAX, -2]),
   currentLeaderEpoch: ({ random }) => pick(random, [-1, -1, 0, 0, 1, INT32_MAX]),
   lastFetchedEpoch: ({ random }) => pick(random, [-1, -1, 0, 0, 1, INT32_MAX]),
+  groupId: (context) => groupName(context),
+  groups: (context) => groupName(context),
+  groupsNames: (context) => groupName(context),
+  coordinatorKeys: (context) => groupName(context),
+  keyType: ({ random }) => pick(random, [0, 0, 1, 2, 9]),
+  // Without an id and without much patience, so that groups come together and fall apart.
+  memberId: ({ random }) => pick(random, ['', '', '', ...WORDS]),
+  groupInstanceId: ({ random }) => pick(random, [null, null, 'one', 'two']),
+  sessionTimeoutMs: ({ random }) => pick(random, [10, 10, 20, 20, 50, ...INT32S]),
+  rebalanceTimeoutMs: ({ random }) => pick(random, [10, 10, 50, -1, ...INT32S]),
+  protocolType: ({ random }) => pick(random, ['consumer', 'consumer', 'consumer', 'connect', '']),
+  protocolName: ({ random }) => pick(random, ['range', 'range', ...WORDS]),
+  generationId: ({ random }) => pick(random, GENERATIONS),
+  generationIdOrMemberEpoch: ({ random }) => pick(random, [-1, -1, -1, ...GENERATIONS]),
+  statesFilter: ({ random }) => pick(random, ['Stable', 'empty', 'PreparingRebalance', ...WORDS]),
+  typesFilter: ({ random }) => pick(random, ['classic', 'Classic', ...WORDS]),
   clientSoftwareName: ({ random }) => pick(random, ['a-client', 'a-client', ...NAMES]),
 };
+
+const groupName = ({ random }: FuzzContext): string => pick(random, chance(random, 7, 8) ? GROUPS : NAMES);
 
 const topicName = ({ random, names }: FuzzContext): string =>
   pick(random, chance(random, 7, 8) ? names : NAMES);

@@ -94,7 +94,7 @@ describe('Retention', () => {
       const consumer = client.consumer({
         topic: 'by-size',
         onOutOfRange: 'earliest',
-        maxBytesPerFetch: 2000,
+        maxBytesPerPush: 2000,
       });
       let last = -1;
       for await (const { offset, value } of consumer) {

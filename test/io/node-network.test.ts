@@ -432,7 +432,12 @@ describe.each(['direct', 'data'] as const)('NodeNetwork reading %s', (receive) =
   });
 
   it('closes connections beyond the limit, and takes new ones when others went', async () => {
-    const network = new NodeNetwork({ receive, connectionsMax: 2 });
+    const refused: string[] = [];
+    const network = new NodeNetwork({
+      receive,
+      connectionsMax: 2,
+      refused: (client) => refused.push(client),
+    });
     const servers: Collector[] = [];
     const listener = await listen(network, '127.0.0.1:0', (transport) => {
       const handler = new Collector(transport);
@@ -444,6 +449,7 @@ describe.each(['direct', 'data'] as const)('NodeNetwork reading %s', (receive) =
     const third = await dial(listener.address);
     expect((await readAll(third)).length).toBe(0);
     expect([servers.length, network.connections]).toEqual([2, 2]);
+    expect(refused).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
     servers[0]?.transport.close();
     await servers[0]?.gone.promise;
     const [greeting] = await once(await dial(listener.address), 'data');

@@ -267,6 +267,7 @@ class Run {
     this.#log.advanceLogStartOffset(
       toOffset(Math.min(logEndOffset, logStartOffset + this.#random.below(range))),
     );
+    if (this.#random.below(2) === 0) this.#log.deleteBelowLogStart();
     // DeleteRecords is answered when the checkpoint is written.
     this.#writeCheckpoint();
   }

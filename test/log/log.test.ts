@@ -383,6 +383,17 @@ describe('Log', () => {
       expect(log.logStartOffset).toBe(2);
     });
 
+    it('deletes only what lies below the log start when it is told to, whatever retention says', () => {
+      const log = open(new LogMachine(), { retentionMs: 0, retentionBytes: 0 });
+      log.advanceLogStartOffset(toOffset(2));
+      log.deleteBelowLogStart();
+      expect([log.segmentCount, log.logStartOffset]).toEqual([2, 2]);
+      log.advanceLogStartOffset(log.logEndOffset);
+      log.deleteBelowLogStart();
+      // The active segment stays, and what it holds.
+      expect([log.segmentCount, log.logStartOffset, log.logEndOffset]).toEqual([1, 4, 4]);
+    });
+
     it('forgets leader epochs that ended before the log start', () => {
       const machine = new LogMachine();
       const log = machine.open();

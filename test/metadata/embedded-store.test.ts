@@ -226,12 +226,14 @@ describe('EmbeddedStore', () => {
   it('takes nothing more once the disk did not sync: only a restart can tell what is there', () => {
     const scene = new Scene();
     scene.put('a', '1');
+    expect(scene.store.failure).toBeNull();
     scene.machine.disk.failNext({ operation: 'sync', path: /metadata-0.*\.log$/ });
     expect(scene.put('b', '2')).toMatchObject({
       type: 'failed',
       reason: expect.stringContaining('cannot be flushed'),
     });
     expect(scene.put('c', '3')).toMatchObject({ type: 'failed' });
+    expect(scene.store.failure).toContain('cannot be flushed');
     scene.crash('power');
     const { a, c } = scene.content;
     expect([a, c]).toEqual(['1', undefined]);

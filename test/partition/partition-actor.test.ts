@@ -1,8 +1,8 @@
 // Idempotent producers at a partition's actor. What the actor does for batches of all kinds is tested through its host.
 import { describe, expect, it } from 'vitest';
-import { createViews, ViewWriter } from '../../src/actor/view.js';
+import { createViews, type Published, ViewReader, ViewWriter } from '../../src/actor/view.js';
 import { errorName } from '../../src/base/errors.js';
-import { toLeaderEpoch, toPartitionIndex } from '../../src/base/ids.js';
+import { toLeaderEpoch, toOffset, toPartitionIndex } from '../../src/base/ids.js';
 import { resolveTopicConfig } from '../../src/config/topic-config.js';
 import type { LogRecovery } from '../../src/log/open-log.js';
 import { type Completion, PartitionActor } from '../../src/partition/partition-actor.js';
@@ -28,6 +28,7 @@ class Scene {
   completed: { readonly token: number; readonly error: string; readonly baseOffset: number }[] = [];
   raw: Completion[] = [];
   actor: PartitionActor;
+  readonly #views = createViews(1);
   #token = 0;
   #epoch = 0;
 
@@ -36,16 +37,16 @@ class Scene {
     this.actor = this.open({ type: 'clean' });
   }
 
-  open(recovery: LogRecovery): PartitionActor {
+  open(recovery: LogRecovery, logStartOffset = toOffset(0)): PartitionActor {
     const { config } = resolveTopicConfig({ topicDefaults: {} }, Object.entries(this.#settings));
     this.actor = new PartitionActor({
       topic: 'orders',
       partition: toPartitionIndex(0),
-      log: this.machine.open({ config, recovery }),
+      log: this.machine.open({ config, recovery, logStartOffset }),
       generation: 1,
       leaderEpoch: toLeaderEpoch(this.#epoch++),
       config,
-      view: new ViewWriter(createViews(1), 0),
+      view: new ViewWriter(this.#views, 0),
       clock: this.machine.clock,
       logger: this.machine.logger,
       complete: (completion) => {
@@ -56,6 +57,11 @@ class Scene {
       advanced: () => {},
     });
     return this.actor;
+  }
+
+  /** What readers see. */
+  get published(): Published | null {
+    return new ViewReader(this.#views, 0, 1).read();
   }
 
   /** Stages batches and commits them as a group; returns what was completed by then, `error` or the base offset of each. */
@@ -199,5 +205,58 @@ describe('PartitionActor', () => {
     scene.machine.clock.advance(86_400_000);
     scene.actor.applyRetention();
     expect(scene.group({ baseSequence: 7 })).toEqual([1]);
+  });
+});
+
+describe('PartitionActor: deletion of records', () => {
+  const upTo = (offset: number | null) => (offset === null ? null : toOffset(offset));
+
+  function filled(settings: Readonly<Record<string, string>> = {}): Scene {
+    const scene = new Scene({ 'segment.bytes': '1024', ...settings });
+    // Three batches fit into a segment.
+    for (let i = 0; i < 9; i++) scene.group({ baseSequence: 2 * i, count: 2, valueBytes: 120 });
+    return scene;
+  }
+
+  it('lets the log begin later, and tells readers and checkpoint', () => {
+    const scene = filled();
+    expect(scene.actor.deleteRecords(upTo(7))).toBeNull();
+    expect([scene.published?.logStartOffset, scene.actor.checkpoint.logStartOffset]).toEqual([7, 7]);
+    expect(scene.published?.highWatermark).toBe(18);
+    // The segment with offset 7 stays.
+    expect(scene.actor.segmentCount).toBe(2);
+    expect(scene.group({ baseSequence: 18 })).toEqual([18]);
+  });
+
+  it('does nothing below the start, and all up to the high watermark', () => {
+    const scene = filled();
+    expect(scene.actor.deleteRecords(upTo(7))).toBeNull();
+    expect(scene.actor.deleteRecords(upTo(3))).toBeNull();
+    expect(scene.published?.logStartOffset).toBe(7);
+    expect(scene.actor.deleteRecords(null)).toBeNull();
+    expect(scene.published?.logStartOffset).toBe(18);
+    expect(scene.actor.deleteRecords(null)).toBeNull();
+    expect(scene.group({ baseSequence: 18 })).toEqual([18]);
+  });
+
+  it('refuses what lies behind the high watermark, also of what waits for the disk', () => {
+    const scene = filled({ 'flush.acks': 'true' });
+    expect(scene.published?.highWatermark).toBe(0);
+    expect(scene.actor.deleteRecords(upTo(1))).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE' });
+    expect(scene.actor.deleteRecords(null)).toBeNull();
+    expect(scene.published?.logStartOffset).toBe(0);
+    scene.machine.settle();
+    expect(scene.actor.deleteRecords(upTo(19))).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE' });
+    expect(scene.actor.deleteRecords(upTo(18))).toBeNull();
+  });
+
+  it('begins there again when it is opened with the checkpoint, also when the log lost its end', () => {
+    const scene = filled();
+    scene.actor.deleteRecords(upTo(17));
+    const { logStartOffset } = scene.actor.checkpoint;
+    scene.machine.losePower();
+    scene.open(from(0), logStartOffset);
+    expect(scene.published?.logStartOffset).toBe(17);
+    expect(scene.published?.logEndOffset).toBeGreaterThanOrEqual(17);
   });
 });

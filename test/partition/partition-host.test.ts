@@ -17,6 +17,7 @@ import type { LogRecovery } from '../../src/log/open-log.js';
 import {
   COMPLETION,
   COMPLETION_KIND,
+  type InspectDetail,
   type PartitionCommand,
   type PartitionEvent,
   type PartitionReply,
@@ -115,6 +116,15 @@ class Scene {
     const result = reply();
     if (!result) throw new Error(`${command.type} is not answered`);
     return result;
+  }
+
+  /** What it counts, by name and labels. */
+  inspect(detail: InspectDetail): Readonly<Record<string, unknown>> {
+    const reply = this.ask({ type: 'inspect', detail });
+    if (reply.type !== 'inspected') throw new Error(`inspect is answered with ${reply.type}`);
+    return Object.fromEntries(
+      reply.samples.map(({ metric, labels, value }) => [[metric, ...labels].join(' '), value]),
+    );
   }
 
   open(
@@ -253,6 +263,52 @@ describe('PartitionHost', () => {
     expect(errors.get(tokens[3] ?? 0)).toBe(ERRORS.NOT_LEADER_OR_FOLLOWER.code);
     expect(errors.get(tokens[4] ?? 0)).toBe(0);
     expect(scene.published(0)?.logEndOffset).toBe(1);
+  });
+
+  it('tells what it appended and refused, of partitions that are gone too', () => {
+    const scene = new Scene();
+    for (const slot of [0, 1]) scene.ask(scene.open(slot));
+    const bytes = [3, 1].map((count, slot) => {
+      const { bytes } = batch({ baseOffset: 0, count });
+      scene.submit(slot, bytes);
+      return bytes.length;
+    });
+    scene.submit(7);
+    scene.publish();
+    scene.settle();
+    expect(scene.ask({ type: 'close', slot: 1 })).toEqual({ type: 'done' });
+    const [first = 0, second = 0] = bytes;
+    expect(scene.inspect('totals')).toEqual({
+      'odradek_partitions_open worker': 1,
+      'odradek_appended_batches_total worker': 2,
+      'odradek_appended_records_total worker': 4,
+      'odradek_appended_bytes_total worker': first + second,
+      'odradek_append_groups_total worker': 1,
+      'odradek_refused_batches_total worker NOT_LEADER_OR_FOLLOWER': 1,
+      'odradek_log_bytes worker': first,
+      'odradek_log_segments worker': 1,
+    });
+    expect(scene.inspect('partitions')).toMatchObject({
+      'odradek_partition_log_bytes orders 0': first,
+      'odradek_partition_log_segments orders 0': 1,
+    });
+    expect(scene.inspect('none')).toEqual({});
+  });
+
+  it('reports a log that is offline', () => {
+    const scene = new Scene();
+    scene.ask(scene.open(0));
+    expect(scene.ask({ type: 'inspect', detail: 'none' })).toMatchObject({ logsOffline: 0 });
+    const { disk } = scene.machine;
+    for (const operation of ['write', 'truncate'] as const) disk.failNext({ operation, path: /\.log$/ });
+    scene.submit(0);
+    scene.publish();
+    scene.settle();
+    expect(scene.ask({ type: 'inspect', detail: 'none' })).toMatchObject({ logsOffline: 1 });
+    expect(scene.inspect('totals')).toMatchObject({
+      'odradek_appended_records_total worker': 0,
+      'odradek_refused_batches_total worker KAFKA_STORAGE_ERROR': 1,
+    });
   });
 
   it('tells a reader that waits, once for each wish', () => {

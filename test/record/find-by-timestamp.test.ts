@@ -16,6 +16,16 @@ function batchOf(timestamps: readonly number[], codec: CodecName = 'none', logAp
 }
 
 describe('findByTimestamp', () => {
+  it('passes records over that were deleted', () => {
+    const bytes = batchOf([100, 300, 200]);
+    const batch = decodeBatch(bytes);
+    expect(findByTimestamp(batch, 100, 51)).toEqual({ offset: 51, timestampMs: 300 });
+    expect(findByTimestamp(batch, 0, 53)).toBe(null);
+    expect(findMaxTimestamp(batch, 53)).toBe(null);
+    expect(findMaxTimestamp(batch, 52)).toEqual({ offset: 52, timestampMs: 200 });
+    expect(runFindByTimestamp({ batch: bytes, target: 0, fromOffset: 51 })?.offset).toBe(51);
+  });
+
   it.each(CODEC_NAMES)('finds the first record that is late enough, with codec %s', (codec) => {
     const batch = decodeBatch(batchOf([100, 300, 200, 300], codec));
     expect(batch.codec).toBe(codec);

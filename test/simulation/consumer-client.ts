@@ -3,6 +3,7 @@ import type { FetchPartitionResult, ResponseHeader } from '../../src/protocol/na
 import { Client, type ClientWorld } from './client.js';
 import type { ModelTopic, Question } from './model.js';
 import { between, chance, pick } from './streams.js';
+import { Subscriber } from './subscriber.js';
 import type { WireClient } from './wire-client.js';
 
 interface Position {
@@ -12,7 +13,7 @@ interface Position {
   offset: number;
 }
 
-/** Reads partitions on and on, in long polls and short ones, and asks for offsets and descriptions in between. */
+/** Reads partitions on and on, in long polls and short ones and in subscriptions, and asks for offsets and descriptions in between. */
 export class ConsumerClient extends Client {
   readonly #fetchesMax: number;
   readonly #pauseMsMax: number;
@@ -24,6 +25,11 @@ export class ConsumerClient extends Client {
   }
 
   protected override connected(wire: WireClient): void {
+    const { world, name, random } = this;
+    if (chance(random, 0.5)) {
+      const soon = (lowMs: number, highMs: number, run: () => void) => this.soon(lowMs, highMs, run);
+      new Subscriber({ world, name, random, wire, soon, draw: () => this.#positions() });
+    }
     for (let i = 0; i < this.#fetchesMax; i++) this.#read(wire, this.#positions());
     this.#lookAround(wire);
   }

@@ -20,6 +20,9 @@ export type FaultKind =
   | 'wall clock jump'
   | 'retention'
   | 'topic deletion'
+  | 'topic alteration'
+  | 'added partition'
+  | 'deletion of records'
   | 'clean restart';
 
 export class FaultCounts {

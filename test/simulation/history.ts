@@ -9,6 +9,7 @@ import { SimulatedDisk } from '../../src/io/simulated-disk.js';
 import { SimulatedNetwork } from '../../src/io/simulated-network.js';
 import { parseSegmentFileName } from '../../src/log/file-names.js';
 import { Administrator } from './administrator.js';
+import { Changer } from './changer.js';
 import type { ClientWorld } from './client.js';
 import { ConsumerClient } from './consumer-client.js';
 import { DiskWeather } from './disk-weather.js';
@@ -108,6 +109,7 @@ export class History {
   readonly #producers: readonly ProducerClient[];
   readonly #consumers: readonly ConsumerClient[];
   readonly #saboteur: Saboteur;
+  readonly #changer: Changer;
   readonly trace: Trace;
   /** While it runs, other clients wait. */
   #survey: Survey | null = null;
@@ -174,7 +176,7 @@ export class History {
     };
     this.#administrator = new Administrator(this.#world, draw('administrator'), {
       settings,
-      deleted: () => this.#faults.count('topic deletion'),
+      happened: (what) => this.#faults.count(what),
     });
     const count = draw('clients');
     const several = <Made>(most: number, make: (index: number) => Made) =>
@@ -200,6 +202,13 @@ export class History {
       topicNames: this.#world.topicNames,
       everything: options.everyFault ?? false,
     });
+    this.#changer = new Changer({
+      random: draw('changes'),
+      clock,
+      model: this.#model,
+      administrator: this.#administrator,
+      topicNames: this.#world.topicNames,
+    });
   }
 
   /** Throws a {@link Verdict}, or whatever the broker threw, if something is wrong. */
@@ -212,6 +221,7 @@ export class History {
     );
     this.trace.add(() => 'no more faults');
     this.#saboteur.stop();
+    this.#changer.stop();
     this.#disk.crashIn(Number.POSITIVE_INFINITY);
     this.#settle();
     // Logs that are not recovered yet keep this stop from being a clean one.
@@ -334,7 +344,13 @@ export class History {
         : [];
     });
     const [first, ...rest] = segments;
-    if (first?.baseOffset !== start && log.topic.settings.retentionMs < 0) {
+    // Clients delete records, not segments: what holds one that stays is kept whole.
+    const holdsStart =
+      start <= log.deletedTo &&
+      (first?.baseOffset ?? 0) < start &&
+      (rest[0]?.baseOffset ?? start + 1) > start;
+    const isAging = Number.isFinite(log.topic.leastRetentionMs);
+    if (first?.baseOffset !== start && !holdsStart && !isAging) {
       throw new Verdict(`${log.name} starts at ${start}, its first segment at ${first?.baseOffset}`);
     }
     const { retentionBytes } = log.topic.settings;

@@ -55,7 +55,15 @@ export interface SentBatch {
 /** A topic from one creation to its deletion. */
 export class ModelTopic {
   readonly name: string;
-  readonly settings: TopicSettings;
+  /** As clients can rely on them: the last ones that were confirmed. */
+  settings: TopicSettings;
+  /** Other ones are on their way. */
+  isAltering = false;
+  /** When the settings were confirmed. */
+  alteredAt: Moment = 0;
+  /** The least that retention has had to keep, or may have had; infinite: everything. */
+  leastRetentionBytes = Number.POSITIVE_INFINITY;
+  leastRetentionMs = Number.POSITIVE_INFINITY;
   readonly born: Moment;
   readonly logs: ModelLog[];
   id: string | null = null;
@@ -68,6 +76,23 @@ export class ModelTopic {
     this.settings = settings;
     this.born = born;
     this.logs = Array.from({ length: settings.partitions }, (_, index) => new ModelLog(this, index));
+    this.#allowRetention(settings);
+  }
+
+  /** Whether retention may ever have taken something. */
+  get hadRetention(): boolean {
+    return Number.isFinite(this.leastRetentionBytes) || Number.isFinite(this.leastRetentionMs);
+  }
+
+  /** These settings may be in force from now on. */
+  altering(settings: TopicSettings): void {
+    this.isAltering = true;
+    this.#allowRetention(settings);
+  }
+
+  #allowRetention({ retentionBytes, retentionMs }: TopicSettings): void {
+    if (retentionBytes >= 0) this.leastRetentionBytes = Math.min(this.leastRetentionBytes, retentionBytes);
+    if (retentionMs >= 0) this.leastRetentionMs = Math.min(this.leastRetentionMs, retentionMs);
   }
 }
 
@@ -81,6 +106,10 @@ export class ModelLog {
   highFloor = 0;
   /** Everything below survives a loss of power. */
   durableEnd = 0;
+  /** Everything below may have been deleted by a client. */
+  deletedTo = 0;
+  /** Everything below is gone for good. */
+  startFloor = 0;
   /** It lost its end in a loss of power. */
   wasCut = false;
   leaderEpoch = -1;
@@ -102,8 +131,8 @@ export interface Question {
   readonly partition: number;
   readonly asked: Moment;
   /** What the high watermark was known to have reached. */
-  readonly floor: { readonly log: ModelLog; readonly highFloor: number } | null;
-  /** The topic, if it was there for sure. */
+  readonly floor: { readonly log: ModelLog; readonly highFloor: number; readonly startFloor: number } | null;
+  /** The topic, if it was there for sure, with this partition. */
   readonly reliable: ModelTopic | null;
 }
 
@@ -151,6 +180,8 @@ export interface ModelOptions {
 export class Model {
   readonly #incarnations = new Map<string, ModelTopic[]>();
   readonly #batches = new Map<number, SentBatch>();
+  /** Up to where the records of a partition may be deleted at any time, whichever topic has the name then. */
+  readonly #doubtfulDeletions = new Map<string, number>();
   readonly #options: ModelOptions;
   #moment = 0;
   #lastBatchId = 0;
@@ -172,6 +203,8 @@ export class Model {
     const incarnations = this.#incarnations.get(name) ?? [];
     const last = incarnations.at(-1);
     judge(!last || last.died !== null, () => `a test may not create ${name} before its deletion is sure`);
+    // A deletion of records whose answer was lost may still be on its way, and meet the new topic.
+    for (const log of topic.logs) log.deletedTo = this.#doubtfulDeletions.get(`${name}-${log.index}`) ?? 0;
     this.#incarnations.set(name, [...incarnations, topic]);
     return topic;
   }
@@ -195,6 +228,50 @@ export class Model {
 
   deleted(topic: ModelTopic): void {
     topic.died ??= this.#now();
+  }
+
+  /** The settings that a client asked for are in force. */
+  altered(topic: ModelTopic, settings: TopicSettings): void {
+    topic.settings = settings;
+    topic.isAltering = false;
+    topic.alteredAt = this.#now();
+  }
+
+  /** A client is about to ask for more partitions. */
+  growing(topic: ModelTopic, partitions: number): void {
+    for (let index = topic.logs.length; index < partitions; index++)
+      topic.logs.push(new ModelLog(topic, index));
+  }
+
+  grown(topic: ModelTopic, partitions: number): void {
+    topic.settings = { ...topic.settings, partitions };
+  }
+
+  /** A client is about to ask for the deletion of the records before an offset that the high watermark has reached. */
+  deletingRecords(log: ModelLog, before: number): void {
+    log.deletedTo = Math.max(log.deletedTo, before);
+  }
+
+  /** `question` was asked with {@link deletingRecords}; null: there is no answer. */
+  deletedRecords(
+    log: ModelLog,
+    question: Question,
+    before: number,
+    answer: { readonly error: ErrorName | null; readonly logStartOffset: number } | null,
+  ): void {
+    if (answer === null) {
+      const key = `${question.topic}-${question.partition}`;
+      this.#doubtfulDeletions.set(key, Math.max(before, this.#doubtfulDeletions.get(key) ?? 0));
+    } else if (answer.error !== null) this.#error(question, answer.error);
+    else if (this.#logOf(question) === log) {
+      const { logStartOffset } = answer;
+      judge(
+        logStartOffset >= before,
+        () => `${log.name} begins at ${logStartOffset} after the deletion of all before ${before}`,
+      );
+      this.#started(log, question, logStartOffset);
+      log.startFloor = Math.max(log.startFloor, before);
+    }
   }
 
   /** Topics that are there or may be. */
@@ -232,8 +309,8 @@ export class Model {
       topic,
       partition,
       asked: this.#now(),
-      floor: log ? { log, highFloor: log.highFloor } : null,
-      reliable: incarnation?.reliable ? incarnation : null,
+      floor: log ? { log, highFloor: log.highFloor, startFloor: log.startFloor } : null,
+      reliable: incarnation?.reliable && partition < incarnation.settings.partitions ? incarnation : null,
     };
   }
 
@@ -288,7 +365,7 @@ export class Model {
     this.acknowledgedRecords += batch.timestampsMs.length;
     const log = this.#logOf(batch.question);
     if (!log) return;
-    const { logAppendTime, flushAcks } = log.topic.settings;
+    const { logAppendTime } = log.topic.settings;
     judge(
       logAppendTimeMs >= 0 === logAppendTime,
       () => `batch ${batch.id} in ${log.name} has log append time ${logAppendTimeMs}`,
@@ -301,7 +378,7 @@ export class Model {
     this.#put(log, batch, baseOffset);
     const end = baseOffset + batch.timestampsMs.length;
     log.highFloor = Math.max(log.highFloor, end);
-    if (flushAcks) log.durableEnd = Math.max(log.durableEnd, end);
+    if (flushedAcks(log.topic, batch.question)) log.durableEnd = Math.max(log.durableEnd, end);
   }
 
   refused(batch: SentBatch, error: ErrorName): void {
@@ -382,7 +459,7 @@ export class Model {
         `${log.name}: log start ${logStartOffset}, last stable offset ${lastStableOffset}, high watermark ${highWatermark}`,
     );
     this.#reached(log, question, highWatermark);
-    this.#started(log, logStartOffset);
+    this.#started(log, question, logStartOffset);
     if (part.error === 'OFFSET_OUT_OF_RANGE') {
       // The answer may come of an older look than the log's end that it names.
       const below = offset < logStartOffset;
@@ -509,7 +586,7 @@ export class Model {
     }
     const log = this.#logOf(question);
     if (!log) return;
-    if (position === 'earliest') this.#started(log, answer.offset);
+    if (position === 'earliest') this.#started(log, question, answer.offset);
     else if (position === 'latest') this.#reached(log, question, answer.offset);
     else this.#foundByTime(log, question, position, answer);
   }
@@ -520,7 +597,12 @@ export class Model {
     targetMs: number,
     { offset, timestampMs }: { offset: number; timestampMs: number },
   ): void {
-    const { settings } = log.topic;
+    const startFloor = question.floor?.log === log ? question.floor.startFloor : 0;
+    judge(
+      offset < 0 || offset >= startFloor,
+      () =>
+        `${log.name}: offset ${offset} was found for ${targetMs}, but all before ${startFloor} is deleted`,
+    );
     if (offset >= 0) {
       const found = log.batches.get(offset);
       const expectedMs = found ? timestampAt(found, offset) : timestampMs;
@@ -530,11 +612,11 @@ export class Model {
           `${log.name}: offset ${offset} was found for ${targetMs}, with timestamp ${timestampMs}; its own is ${expectedMs}`,
       );
     }
-    if (settings.retentionBytes >= 0 || settings.retentionMs >= 0) return;
+    if (log.topic.hadRetention) return;
     const floor = question.floor?.log === log ? question.floor.highFloor : 0;
     const end = offset >= 0 ? Math.min(offset, floor) : floor;
     for (const [earlier, batch] of log.batches) {
-      if (earlier >= end) continue;
+      if (earlier >= end || earlier < log.deletedTo) continue;
       const earlierMs = timestampAt(batch, earlier);
       judge(
         earlierMs < targetMs,
@@ -543,21 +625,26 @@ export class Model {
     }
   }
 
-  /** The log begins there: what lay before must have been retention's to take. */
-  #started(log: ModelLog, logStartOffset: number): void {
-    const { retentionBytes, retentionMs } = log.topic.settings;
+  /** The log begins there: what lay before must have been retention's to take, or deleted by a client. */
+  #started(log: ModelLog, question: Question | null, logStartOffset: number): void {
+    const { hadRetention, leastRetentionBytes, leastRetentionMs } = log.topic;
     judge(
-      logStartOffset === 0 || retentionBytes >= 0 || retentionMs >= 0,
+      logStartOffset <= log.deletedTo || hadRetention,
       () => `${log.name} has no retention, but starts at ${logStartOffset}`,
     );
-    if (retentionMs < 0 || this.#options.diskFailed()) return;
+    const startFloor = question?.floor?.log === log ? question.floor.startFloor : 0;
+    judge(
+      logStartOffset >= startFloor,
+      () => `${log.name} starts at ${logStartOffset}, but all before ${startFloor} was deleted`,
+    );
+    if (Number.isFinite(leastRetentionBytes) || this.#options.diskFailed()) return;
     for (const [offset, batch] of log.batches) {
-      if (offset >= logStartOffset) continue;
+      if (offset >= logStartOffset || offset < log.deletedTo) continue;
       const ageMs = this.#options.wallMaxMs() - timestampAt(batch, offset);
       judge(
-        ageMs > retentionMs,
+        ageMs > leastRetentionMs,
         () =>
-          `${log.name}: offset ${offset} is gone at the age of ${ageMs} ms, with retention.ms ${retentionMs}`,
+          `${log.name}: offset ${offset} is gone at the age of ${ageMs} ms, with retention.ms ${leastRetentionMs}`,
       );
     }
   }
@@ -571,7 +658,7 @@ export class Model {
 
   /** A partition was read whole while nothing was written to it. `powerLost`: for the first time since a loss of power. */
   readBack(log: ModelLog, { start, end, payloads }: ReadBack, powerLost: boolean): void {
-    const { settings } = log.topic;
+    const { leastRetentionBytes } = log.topic;
     if (powerLost) {
       judge(
         end >= log.durableEnd,
@@ -586,20 +673,32 @@ export class Model {
     );
     log.highFloor = end;
     const batches = payloads.flatMap((payload) => this.#decode(log, payload));
+    const [first] = batches;
+    // Clients delete records, not batches.
+    const within =
+      log.deletedTo >= start && (first?.baseOffset ?? end) < start && (first?.lastOffset ?? -1) >= start;
     judge(
-      (batches[0]?.baseOffset ?? end) === start,
-      () => `${log.name} starts at ${start}, but its first batch at ${batches[0]?.baseOffset}`,
+      (first?.baseOffset ?? end) === start || within,
+      () => `${log.name} starts at ${start}, but its first batch at ${first?.baseOffset}`,
+    );
+    judge(
+      start >= log.startFloor,
+      () => `${log.name} starts at ${start}, but all before ${log.startFloor} was deleted`,
     );
     judge(
       this.#inOrder(log, batches) === end || batches.length === 0,
       () => `${log.name} ends at ${end}, but not its last batch`,
     );
-    this.#started(log, start);
+    this.#started(log, null, start);
     const bytes = batches.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     if (start > 0) this.retentions++;
     judge(
-      start === 0 || settings.retentionBytes < 0 || log.wasCut || bytes >= settings.retentionBytes,
-      () => `${log.name}: retention left ${bytes} bytes, with retention.bytes ${settings.retentionBytes}`,
+      start <= log.deletedTo ||
+        !Number.isFinite(leastRetentionBytes) ||
+        log.wasCut ||
+        Number.isFinite(log.topic.leastRetentionMs) ||
+        bytes >= leastRetentionBytes,
+      () => `${log.name}: retention left ${bytes} bytes, with retention.bytes ${leastRetentionBytes}`,
     );
     const there = new Set(batches.map(({ baseOffset }) => baseOffset as number));
     for (const batch of new Set(log.batches.values())) {
@@ -638,6 +737,11 @@ export class Model {
   #now(): Moment {
     return ++this.#moment;
   }
+}
+
+/** Whether the acknowledgement of what was asked surely waited for the disk. */
+function flushedAcks({ settings, isAltering, alteredAt }: ModelTopic, { asked }: Question): boolean {
+  return settings.flushAcks && !isAltering && alteredAt < asked;
 }
 
 function timestampAt({ place, timestampsMs, logAppendTimeMs }: SentBatch, offset: number): number {

@@ -102,6 +102,15 @@ const BUGS: Readonly<Record<string, Sabotage>> = {
         readFile: (path) => (path.endsWith('.kafka_cleanshutdown') ? Buffer.from('{}') : disk.readFile(path)),
       }),
   },
+  'a deletion of records that a crash takes back': {
+    disk: (disk, { clock }) =>
+      changed(disk, {
+        rename: (from, to, done) => {
+          if (to.endsWith('log-start-offset-checkpoint')) clock.schedule(1, () => done(null));
+          else disk.rename(from, to, done);
+        },
+      }),
+  },
   'a recovery that believes a torn batch': {
     jobs: (functions) => ({
       ...functions,

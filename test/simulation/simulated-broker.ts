@@ -14,6 +14,12 @@ import type { Clock } from '../../src/base/clock.js';
 import type { Random } from '../../src/base/random.js';
 import type { SimulatedClock } from '../../src/base/simulated-clock.js';
 import {
+  CoordinatorClient,
+  type CoordinatorMessage,
+  type CoordinatorReplies,
+} from '../../src/broker/coordinator-channel.js';
+import { CoordinatorThread } from '../../src/broker/coordinator-thread.js';
+import {
   failed,
   type RouteImage,
   SUPERVISOR_DEADLINE_MS,
@@ -22,6 +28,7 @@ import {
   type SupervisorReply,
 } from '../../src/broker/messages.js';
 import { NativeDoor } from '../../src/broker/native/native-door.js';
+import { OWN_WORKER } from '../../src/broker/placement.js';
 import { ReadBuffer } from '../../src/broker/read-buffer.js';
 import { Router } from '../../src/broker/router.js';
 import { startSupervisor } from '../../src/broker/start-supervisor.js';
@@ -116,6 +123,10 @@ export class SimulatedBroker {
   readonly #main: Thread;
   readonly #supervisorThread: Thread;
   readonly #supervisorLink: ControlLink<SupervisorThreadCommand, SupervisorReply, FromSupervisor>;
+  readonly #coordinator: CoordinatorClient;
+  readonly #coordinatorLink: ControlLink<CoordinatorMessage, null, CoordinatorReplies>;
+  readonly #ownBells = new Map<Int32Array, LocalDoorbell>();
+  #coordinatorThread: CoordinatorThread | null = null;
   readonly #workers = new Map<number, Worker>();
   readonly #deferred: (() => void)[] = [];
   #supervisor: SupervisorActor | null = null;
@@ -145,6 +156,13 @@ export class SimulatedBroker {
     this.#supervisorLink = new ControlLink(this.#main, this.#supervisorThread, world.linkDelay, (event) =>
       this.#told(event),
     );
+    this.#coordinatorLink = new ControlLink(this.#main, this.#supervisorThread, world.linkDelay, (replies) =>
+      this.#coordinator.receive(replies),
+    );
+    this.#coordinator = new CoordinatorClient({
+      send: (message) => this.#coordinatorLink.tell(message),
+      later: (run) => this.#main.clock.schedule(LATER_MS, run),
+    });
     this.#supervisorThread.clock.schedule(this.#random.below(THREAD_START_MS_MAX), () =>
       this.#startSupervisor(),
     );
@@ -161,16 +179,25 @@ export class SimulatedBroker {
     const { world, streams } = this.#options;
     const { clock, disk, jobs } = this.#supervisorThread;
     const link = this.#supervisorLink;
+    const config = world.config;
+    const random = streams('supervisor');
+    const logger = world.trace.logger('supervisor');
+    const later = (run: () => void) => clock.schedule(LATER_MS, run);
+    const coordinators = new CoordinatorThread({
+      ...{ config, disk, jobs, clock, random, logger, later },
+      endOfTurn: (run) => clock.schedule(0, run),
+      bell: (ring, waits) => this.#ownBell(ring, waits === 'here' ? this.#supervisorThread : this.#main),
+      tell: (event) => link.emit(event),
+      reply: (replies) => this.#coordinatorLink.emit(replies),
+    });
     startSupervisor(
       {
         dataDirectory: DATA_DIRECTORY,
-        config: world.config,
-        disk,
-        jobs,
-        clock,
-        random: streams('supervisor'),
-        logger: world.trace.logger('supervisor'),
-        tell: (event) => link.emit(event),
+        ...{ config, disk, jobs, clock, random, logger },
+        tell: (event) => {
+          link.emit(event);
+          coordinators.observe(event);
+        },
         publishedBy: (index, slot, generation) => this.#publishedBy(index, slot, generation),
       },
       (result) => {
@@ -179,6 +206,9 @@ export class SimulatedBroker {
           return;
         }
         this.#supervisor = result.supervisor;
+        this.#coordinatorThread = coordinators;
+        coordinators.start(result.supervisor, result.data);
+        this.#coordinatorLink.attach((message) => coordinators.receive(message));
         link.attach((command, reply) => this.#supervise(result.supervisor, command, reply));
         link.emit({ type: 'started', clusterId: result.clusterId });
       },
@@ -192,7 +222,9 @@ export class SimulatedBroker {
   ): void {
     switch (command.type) {
       case 'command':
-        supervisor.receive(command.command, reply);
+        if (command.command.type === 'stop')
+          this.#coordinatorThread?.close(() => supervisor.receive(command.command, reply));
+        else supervisor.receive(command.command, reply);
         return;
       case 'worker-started': {
         const worker = this.#workers.get(command.worker);
@@ -228,7 +260,9 @@ export class SimulatedBroker {
   #told(event: FromSupervisor): void {
     if (event.type === 'started') this.#startRouter(event.clusterId);
     else if (!this.#router) this.#early.push(event);
-    else if (event.type === 'start-worker') this.#startWorker(event.worker, this.#router);
+    else if (event.type === 'start-worker') {
+      if (event.worker !== OWN_WORKER) this.#startWorker(event.worker, this.#router);
+    } else if (event.type === 'own-worker') this.#attachOwnWorker(this.#router);
     else if (event.type === 'fatal') this.#options.died(event.reason, true);
     else {
       if (event.type === 'routed') this.#options.world.routed(event.route);
@@ -261,11 +295,13 @@ export class SimulatedBroker {
             reply(result ?? failed('REQUEST_TIMED_OUT', failure)),
           ),
       },
+      coordinator: this.#coordinator,
       clock,
       disk,
       jobs,
       logger: world.trace.logger('main'),
       defer: (run) => this.#defer(run),
+      later: (run) => clock.schedule(LATER_MS, run),
       sharedReceiveBytes: SHARED_RECEIVE_BYTES,
       receiveSizes: RECEIVE_SIZES,
     });
@@ -296,6 +332,33 @@ export class SimulatedBroker {
   }
 
   // --------------------------------------------------------------------------------------------------------- workers
+
+  /** Each ring of the supervisor's own partitions has one bell, which both sides hold. */
+  #ownBell(ring: RingMemory, waiting: Thread): LocalDoorbell {
+    const bell = new LocalDoorbell(
+      (run) => waiting.clock.schedule(this.#random.below(1000 * BELL_MS_MAX) / 1000, run),
+      () => ringIsAsleep(ring),
+    );
+    this.#ownBells.set(ring.words, bell);
+    return bell;
+  }
+
+  #attachOwnWorker(router: Router): void {
+    const memory = this.#coordinatorThread?.worker?.memory;
+    if (!memory) throw new Error('the supervisor hosts no partitions');
+    const bell = ({ words }: RingMemory) => {
+      const found = this.#ownBells.get(words);
+      if (!found) throw new Error('a ring has a bell');
+      return found;
+    };
+    const { submissions, completions, views } = memory;
+    router.attachWorker(OWN_WORKER, {
+      submissions: new RingProducer(submissions, bell(submissions)),
+      completions: new RingConsumer(completions, bell(completions)),
+      capacity: submissions.capacity,
+      views,
+    });
+  }
 
   #startWorker(index: number, router: Router): void {
     const { world, streams } = this.#options;
@@ -412,6 +475,7 @@ export class SimulatedBroker {
     listener.close(() => {
       clock.after(DRAIN_MS, afterDrain);
       router.drain(afterDrain);
+      this.#coordinator.drain();
     });
   }
 
@@ -426,6 +490,8 @@ export class SimulatedBroker {
     const readBuffer = this.#readBuffer;
     if (!router || !writeBuffer || !readBuffer) return 'the broker has not started';
     if (router.connectionCount > 0) return `${router.connectionCount} connections are left`;
+    if (router.subscriptionCount > 0 || router.streams.taken > 0)
+      return `${router.subscriptionCount} subscriptions with ${router.streams.taken} streams are left`;
     if (router.appendsInFlight > 0) return `${router.appendsInFlight} appends are in flight`;
     if (readBuffer.freeBytes !== readBuffer.bytes)
       return `${readBuffer.bytes - readBuffer.freeBytes} bytes of the read buffer are held`;

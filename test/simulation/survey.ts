@@ -56,10 +56,10 @@ export class Survey {
     const { world } = this.#options;
     this.#wire?.request({ type: 'metadata', topics: [], all: true, autoCreate: false }, {}, (reply) => {
       if (reply.type === 'lost' || reply.header.body?.type !== 'metadata') return;
-      const ids = new Map(reply.header.body.topics.map(({ name, topicId }) => [name, topicId]));
+      const described = new Map(reply.header.body.topics.map((topic) => [topic.name, topic]));
       this.#left = world.model.topics
-        .filter((topic) => this.#isThere(topic, ids.get(topic.name)))
-        .flatMap(({ logs }) => logs);
+        .filter((topic) => this.#isThere(topic, described.get(topic.name)?.topicId))
+        .flatMap((topic) => this.#logsOf(topic, described.get(topic.name)?.partitions.length ?? 0));
       this.#next(run);
     });
   }
@@ -70,6 +70,15 @@ export class Survey {
       throw new Verdict(`topic ${topic.name} has the id ${id} instead of ${topic.id}`);
     if (id !== undefined) topic.id = id;
     return id !== undefined;
+  }
+
+  /** Those that are there: of partitions that are being added nobody knows it before. */
+  #logsOf({ name, logs, settings }: ModelTopic, partitions: number): ModelLog[] {
+    if (partitions < settings.partitions || partitions > logs.length) {
+      const expected = `${settings.partitions} to ${logs.length}`;
+      throw new Verdict(`topic ${name} has ${partitions} partitions instead of ${expected}`);
+    }
+    return logs.slice(0, partitions);
   }
 
   #next(run: number): void {

@@ -8,7 +8,7 @@ import {
   readFrameBytes,
   splitFrame,
 } from '../../src/protocol/native/frame.js';
-import type { RequestBody, ResponseHeader } from '../../src/protocol/native/messages.js';
+import type { Push, RequestBody, ResponseHeader } from '../../src/protocol/native/messages.js';
 import { encodeRequestHeader } from '../../src/protocol/native/request-header.js';
 import { decodeResponseHeader } from '../../src/protocol/native/response-header.js';
 import { ADDRESS } from './simulated-broker.js';
@@ -34,6 +34,10 @@ export class WireClient {
   #isClosed = false;
   /** Called when bytes arrive. */
   onBytes: () => void = () => {};
+  /** Called for what a subscription sends. */
+  onPush: (push: Push, records: Buffer) => void = () => {
+    throw new Error('a push without a subscription');
+  };
 
   /** Connects and says hello. Either `ready` is called and later `closed`, or only `closed`. */
   constructor(network: SimulatedNetwork, name: string, ready: () => void, closed: () => void) {
@@ -115,6 +119,10 @@ export class WireClient {
   }
 
   #answered(header: ResponseHeader, payload: Buffer): void {
+    if (header.body?.type === 'push') {
+      this.onPush(header.body, payload);
+      return;
+    }
     const reply = this.#waiting.get(header.correlationId);
     if (!reply)
       throw new Error(

@@ -1,67 +1,36 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { OdradekError } from '../../base/errors.js';
-import type { Address } from '../../config/address.js';
+// Whether the broker is ready: it takes requests, every thread answers, and the disk takes what is written.
+import type { Inspected } from '../inspect-workers.js';
 
-export interface HealthStates {
-  /** The process works at all. */
-  readonly live: () => boolean;
-  /** Requests are served; else why not. */
-  readonly ready: () => { readonly ready: boolean; readonly reason?: string };
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why it is not. */
+  readonly reason?: string;
+  /** Partitions that a crash left behind and that are to be checked yet; they are served as soon as someone asks for them. */
+  readonly recovering?: number;
 }
 
-/** A request must arrive within this time, its headers too. */
-const REQUEST_TIMEOUT_MS = 10_000;
-const CONNECTIONS_MAX = 256;
+/**
+ * `obstacle` says why the broker serves nobody, whatever its threads say (it starts, stops, has failed), or is null;
+ * `inspected` what the threads said, or null if the supervisor did not answer.
+ *
+ * A log that is offline makes the broker unready as a whole: its disk refused a write, the partition takes no more records, and
+ * only a restart on a sound disk helps. A recovery in the background does not: partitions that are asked for come first.
+ */
+export function readinessOf(obstacle: string | null, inspected: Inspected | null): Readiness {
+  const reason = obstacle ?? problemOf(inspected);
+  const recovering = inspected?.recovering ?? 0;
+  return {
+    ready: reason === null,
+    ...(reason !== null && { reason }),
+    ...(recovering > 0 && { recovering }),
+  };
+}
 
-/** The HTTP door: `/health/live` and `/health/ready`, 200 or 503, as JSON. */
-export class HealthServer {
-  readonly #server: Server;
-
-  private constructor(server: Server) {
-    this.#server = server;
-  }
-
-  /** Rejects with {@link OdradekError} ODR_START if the address cannot be had. */
-  static start({ host, port }: Address, states: HealthStates): Promise<HealthServer> {
-    const server = createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-      (request, response) => {
-        const path = (request.url ?? '').split('?')[0];
-        const answer = (status: number, body: object) => {
-          response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-          response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
-        };
-        if (request.method !== 'GET' && request.method !== 'HEAD')
-          answer(405, { error: 'method not allowed' });
-        else if (path === '/health/live') answer(states.live() ? 200 : 503, { live: states.live() });
-        else if (path === '/health/ready') answer(states.ready().ready ? 200 : 503, states.ready());
-        else answer(404, { error: 'not found', paths: ['/health/live', '/health/ready'] });
-      },
-    );
-    server.maxConnections = CONNECTIONS_MAX;
-    return new Promise((resolve, reject) => {
-      server.once('error', (error) => {
-        reject(
-          new OdradekError('ODR_START', `The HTTP door cannot listen on ${host}:${port}: ${error.message}`, {
-            cause: error,
-          }),
-        );
-      });
-      server.listen(port, host, () => resolve(new HealthServer(server)));
-    });
-  }
-
-  /** `HOST:PORT` */
-  get address(): string {
-    const { address, port, family } = this.#server.address() as AddressInfo;
-    return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
-    });
-  }
+function problemOf(inspected: Inspected | null): string | null {
+  if (inspected === null) return 'the supervisor does not answer';
+  const stuck = inspected.threads.filter(({ responding }) => !responding).map(({ thread }) => thread);
+  if (stuck.length > 0) return `threads do not answer: ${stuck.join(', ')}`;
+  const offline = inspected.threads.reduce((sum, { logsOffline }) => sum + logsOffline, 0);
+  if (offline === 0) return null;
+  return `${offline} ${offline === 1 ? 'log is' : 'logs are'} offline: the disk refused a write; see the log`;
 }

@@ -5,10 +5,10 @@
 import { ERRORS, type ErrorName } from '../../base/errors.js';
 import { toLeaderEpoch } from '../../base/ids.js';
 import { type FetchRequest, fetch } from '../../protocol/kafka/messages/01-fetch.js';
+import type { Budget } from '../budget.js';
 import type { Fetched, FetchTarget } from '../fetch.js';
 import type { Router } from '../router.js';
 import type { PartitionEntry } from '../topic-table.js';
-import type { Budget } from './budget.js';
 import { serve } from './context.js';
 import { keyOf, type Session, type SessionPartition, tell } from './fetch-sessions.js';
 import { LARGE_FETCH_PARTITIONS, refuseTooManyPartitions } from './limits.js';

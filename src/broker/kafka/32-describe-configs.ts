@@ -1,6 +1,6 @@
 // DescribeConfigs: settings of topics (2) and of the broker (4), all of them with their defaults, from the settings tables.
 import { ERRORS, type ErrorName } from '../../base/errors.js';
-import { BROKER_PROPERTIES } from '../../config/broker-properties.js';
+import { brokerConfigEntries } from '../../config/broker-config-entries.js';
 import type { Property } from '../../config/property.js';
 import { resolveTopicConfig } from '../../config/topic-config.js';
 import { TOPIC_PROPERTIES, type TopicProperty } from '../../config/topic-properties.js';
@@ -40,33 +40,11 @@ function topicEntries(router: Router, name: string): Entry[] | null {
   });
 }
 
-/** The value as a user would write it. */
-function textOf(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  return Array.isArray(value) ? value.join(',') : String(value);
-}
-
 function brokerEntries(router: Router, name: string): Entry[] | null {
   const { config, brokerId } = router.options;
   if (name === '') return []; // What is set for all brokers while they run: nothing can be.
   if (name !== String(brokerId)) return null;
-  const values: Readonly<Record<string, unknown>> = { ...config };
-  const own = Object.entries<Property>(BROKER_PROPERTIES).map(([field, row]): Entry => {
-    const value = textOf(values[field]);
-    return {
-      row,
-      name: row.name,
-      value,
-      source: value === row.default ? 'DEFAULT' : 'BROKER',
-      readOnly: true,
-    };
-  });
-  const defaults = [...TOPIC_ROWS.values()].map((row): Entry => {
-    const set = config.topicDefaults[row.name];
-    const source = set === undefined ? 'DEFAULT' : 'BROKER';
-    return { row, name: row.brokerNames[0].name, value: set ?? row.default, source, readOnly: true };
-  });
-  return [...own, ...defaults];
+  return brokerConfigEntries(config).map((entry) => ({ ...entry, readOnly: true }));
 }
 
 function describe(

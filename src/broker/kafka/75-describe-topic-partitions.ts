@@ -34,7 +34,10 @@ export const serveDescribeTopicPartitions = serveAtOnce(
         nextCursor = { topicName: name, partitionIndex: from };
         break;
       }
-      const all = describePartitions(topic).slice(from);
+      // Kafka's own Java client fails at a null here.
+      const all = describePartitions(topic)
+        .slice(from)
+        .map((partition) => ({ ...partition, eligibleLeaderReplicas: [], lastKnownElr: [] }));
       const partitions = all.slice(0, room);
       room -= partitions.length;
       topics.push({

@@ -4,7 +4,9 @@ import { encodeResponse } from '../../protocol/kafka/headers.js';
 import type { DecodedFields, EncodableFields, Fields } from '../../protocol/kafka/schema.js';
 import type { Connection } from '../connection.js';
 import type { Frame } from '../frame-receiver.js';
+import type { RequestCounters } from '../metrics/counters.js';
 import type { Router } from '../router.js';
+import { type CountErrors, errorCounter } from './count-errors.js';
 import type { FetchSessions } from './fetch-sessions.js';
 
 /** A request's place in the order of answers on its connection. */
@@ -63,6 +65,7 @@ export interface RawRequest {
   readonly version: number;
   readonly correlationId: number;
   readonly clientId: string | null;
+  readonly counters: RequestCounters;
   readonly begin: () => Slot;
 }
 
@@ -77,6 +80,8 @@ export function serve<Request extends Fields, Response extends Fields>(
   api: Api<Request, Response>,
   handle: (request: KafkaRequest<Request, Response>) => boolean,
 ): Served {
+  // Made with the first answer, as the decoders are with the first request.
+  let countErrors: CountErrors | null = null;
   return {
     api,
     handle(raw) {
@@ -107,6 +112,8 @@ export function serve<Request extends Fields, Response extends Fields>(
                 raw.connection.fail(protocolProblem(error));
                 return;
               }
+              countErrors ??= errorCounter(api.response.fields);
+              countErrors(response, raw.counters);
               slot.fill(pieces, release);
             },
             skip: () => slot.skip(),

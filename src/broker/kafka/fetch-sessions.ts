@@ -5,7 +5,7 @@ import type { Clock } from '../../base/clock.js';
 import type { ErrorName } from '../../base/errors.js';
 import type { TopicId } from '../../base/ids.js';
 import type { Random } from '../../base/random.js';
-import { Budget } from './budget.js';
+import { Budget } from '../budget.js';
 import { PARTITIONS_MAX as REQUEST_PARTITIONS_MAX, WAITING_PARTITIONS_MAX } from './limits.js';
 
 /** A partition as a consumer names and reads it. */

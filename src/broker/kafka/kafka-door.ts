@@ -8,6 +8,7 @@ import { fetch } from '../../protocol/kafka/messages/01-fetch.js';
 import { apiVersions } from '../../protocol/kafka/messages/18-api-versions.js';
 import type { Connection, Door } from '../connection.js';
 import type { Frame } from '../frame-receiver.js';
+import type { RequestCounters } from '../metrics/counters.js';
 import type { Router } from '../router.js';
 import { unsupportedApiVersions } from './18-api-versions.js';
 import { protocolProblem, type Served, type Slot } from './context.js';
@@ -98,6 +99,7 @@ export class KafkaDoor implements Door {
 
   #handle(served: Served, header: RequestHeader, frame: Frame, bytes: number): boolean {
     const { apiVersion, correlationId, clientId, bodyStart } = header;
+    const counters = this.#connection.counters.api(served.api.name);
     return served.handle({
       router: this.#router,
       connection: this.#connection,
@@ -108,7 +110,8 @@ export class KafkaDoor implements Door {
       version: apiVersion,
       correlationId,
       clientId,
-      begin: () => this.#begin(served.api.key === fetch.key, bytes),
+      counters,
+      begin: () => this.#begin(served.api.key === fetch.key, bytes, counters),
     });
   }
 
@@ -117,11 +120,11 @@ export class KafkaDoor implements Door {
       this.#connection.fail(`API ${apiKey} version ${apiVersion} is not served`);
       return;
     }
-    const slot = this.#begin(false, 0);
+    const slot = this.#begin(false, 0, this.#connection.counters.api(apiVersions.name));
     slot.fill(encodeResponse(apiVersions, 0, correlationId, unsupportedApiVersions));
   }
 
-  #begin(isFetch: boolean, bytes: number): Slot {
+  #begin(isFetch: boolean, bytes: number, counters: RequestCounters): Slot {
     const place: Place = {
       pieces: null,
       bytes,
@@ -133,7 +136,8 @@ export class KafkaDoor implements Door {
     };
     this.#places.push(place);
     this.#pendingBytes += bytes;
-    this.#connection.begin();
+    const begunMs = this.#connection.begin();
+    counters.taken++;
     if (isFetch) this.#fetching = true;
     const end = (pieces: readonly Uint8Array[] | null, release?: () => void) => {
       if (this.#closed || place.done) {
@@ -141,6 +145,7 @@ export class KafkaDoor implements Door {
         return;
       }
       place.done = true;
+      counters.latency.record(this.#router.options.clock.monotonicMs() - begunMs);
       this.#pendingBytes -= place.bytes;
       place.bytes = (pieces ?? []).reduce((sum, piece) => sum + piece.length, 0);
       this.#pendingBytes += place.bytes;

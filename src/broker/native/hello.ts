@@ -1,4 +1,8 @@
-import { type HelloRequest, PROTOCOL_VERSION } from '../../protocol/native/messages.js';
+import {
+  type HelloRequest,
+  PROTOCOL_VERSION,
+  SUBSCRIPTIONS_FEATURE,
+} from '../../protocol/native/messages.js';
 import { SOFTWARE } from '../version.js';
 import type { RequestContext } from './context.js';
 
@@ -24,7 +28,7 @@ export function handleHello(context: RequestContext, request: HelloRequest): boo
     clusterId: options.clusterId,
     brokerId: options.brokerId,
     brokerSoftware: SOFTWARE,
-    features: [],
+    features: [SUBSCRIPTIONS_FEATURE],
     frameBytesMax: context.connection.frameBytesMax,
     requestsMax: options.config.requestsMax,
   });

@@ -4,19 +4,33 @@ import { assertNever } from '../../base/assert.js';
 import type { Timer } from '../../base/clock.js';
 import { type Failure, OdradekError } from '../../base/errors.js';
 import { encodeFrame, REQUEST_HEADER_BYTES_MAX } from '../../protocol/native/frame.js';
-import type { RequestHeader, ResponseBody } from '../../protocol/native/messages.js';
+import type {
+  AnsweredRequestBody,
+  ProduceRequest,
+  RequestHeader,
+  ResponseBody,
+} from '../../protocol/native/messages.js';
 import { decodeRequestHeader, readCorrelationId } from '../../protocol/native/request-header.js';
 import { encodeResponseHeader } from '../../protocol/native/response-header.js';
 import type { Connection, Door } from '../connection.js';
 import type { Frame } from '../frame-receiver.js';
 import type { Router } from '../router.js';
 import type { RequestContext } from './context.js';
+import { countErrors } from './count-errors.js';
 import { handleFetch } from './fetch.js';
+import { handleGroupRequest } from './groups.js';
 import { handleHello } from './hello.js';
 import { handleInitProducerId } from './init-producer-id.js';
 import { handleListOffsets } from './list-offsets.js';
 import { handleMetadata } from './metadata.js';
 import { handleProduce, produceWithoutAnswer } from './produce.js';
+import { Subscriptions } from './subscriptions.js';
+import {
+  handleAddPartitions,
+  handleAlterTopic,
+  handleDeleteRecords,
+  handleDescribeConfigs,
+} from './topic-changes.js';
 import { handleCreateTopic, handleDeleteTopic, handleDescribeTopic } from './topics.js';
 
 /** An unanswered request. */
@@ -32,11 +46,13 @@ export class NativeDoor implements Door {
   readonly #connection: Connection;
   readonly #router: Router;
   readonly #pending = new Map<number, Pending>();
+  readonly #subscriptions: Subscriptions;
   #greeted = false;
 
   constructor(connection: Connection, router: Router) {
     this.#connection = connection;
     this.#router = router;
+    this.#subscriptions = new Subscriptions(router, connection);
   }
 
   take(frame: Frame): boolean {
@@ -58,10 +74,12 @@ export class NativeDoor implements Door {
   }
 
   drain(): void {
+    this.#subscriptions.close();
     for (const { cancel } of this.#pending.values()) cancel?.();
   }
 
   closed(): void {
+    this.#subscriptions.close();
     for (const { abandon, timer } of this.#pending.values()) {
       if (timer) this.#router.options.clock.cancel(timer);
       abandon?.();
@@ -97,6 +115,10 @@ export class NativeDoor implements Door {
       this.#pending.get(body.correlationId)?.cancel?.();
       return true;
     }
+    if (body.type === 'grantCredit') {
+      this.#subscriptions.grantCredit(body);
+      return true;
+    }
     if (this.#greeted === (body.type === 'hello')) {
       this.#refuse(correlationId, 'Hello comes first on a connection, and once.');
       return true;
@@ -106,46 +128,85 @@ export class NativeDoor implements Door {
       return true;
     }
     if (body.type === 'produce') {
-      if (body.acks === 'none') return produceWithoutAnswer(router, this.#connection, body, payload);
+      if (body.acks === 'none') {
+        const taken = produceWithoutAnswer(router, this.#connection, body, payload);
+        if (taken) this.#connection.counters.api(body.type).taken++;
+        return taken;
+      }
       return handleProduce(router, this.#connection, body, payload, () => this.#context(header));
     }
-    const context = this.#context(header);
+    this.#dispatch(this.#context(header), body);
+    return true;
+  }
+
+  #dispatch(context: RequestContext, body: Exclude<AnsweredRequestBody, ProduceRequest>): void {
     switch (body.type) {
       case 'hello':
         this.#greeted = handleHello(context, body);
         if (!this.#greeted) this.#connection.fail('no common version of the protocol');
-        return true;
+        return;
       case 'ping':
         context.reply({ type: 'ping' });
-        return true;
+        return;
       case 'metadata':
         handleMetadata(context, body);
-        return true;
+        return;
       case 'createTopic':
         handleCreateTopic(context, body);
-        return true;
+        return;
       case 'describeTopic':
         handleDescribeTopic(context, body);
-        return true;
+        return;
       case 'deleteTopic':
         handleDeleteTopic(context, body);
-        return true;
+        return;
+      case 'alterTopic':
+        handleAlterTopic(context, body);
+        return;
+      case 'addPartitions':
+        handleAddPartitions(context, body);
+        return;
+      case 'deleteRecords':
+        handleDeleteRecords(context, body);
+        return;
+      case 'describeConfigs':
+        handleDescribeConfigs(context, body);
+        return;
       case 'fetch':
         handleFetch(context, body);
-        return true;
+        return;
       case 'listOffsets':
         handleListOffsets(context, body);
-        return true;
+        return;
       case 'initProducerId':
         handleInitProducerId(context, body);
-        return true;
+        return;
+      case 'listGroups':
+      case 'describeGroup':
+      case 'fetchGroupOffsets':
+      case 'commitGroupOffsets':
+      case 'deleteGroup':
+      case 'deleteGroupOffsets':
+        handleGroupRequest(context, body);
+        return;
+      case 'subscribe':
+        this.#subscriptions.subscribe(context, body);
+        return;
+      case 'changeSubscription':
+        this.#subscriptions.change(context, body);
+        return;
+      case 'unsubscribe':
+        this.#subscriptions.unsubscribe(context, body);
+        return;
       default:
         assertNever(body);
     }
   }
 
-  #context({ correlationId, timeoutMs }: RequestHeader): RequestContext {
+  #context({ correlationId, timeoutMs, body: request }: RequestHeader): RequestContext {
     const { clock } = this.#router.options;
+    const counters = this.#connection.counters.api(request?.type ?? 'unknown');
+    counters.taken++;
     const expire = () => {
       if (this.#pending.get(correlationId) !== pending) return;
       // A wait ends with what there is; anything else is given up.
@@ -158,7 +219,7 @@ export class NativeDoor implements Door {
       abandon: null,
     };
     this.#pending.set(correlationId, pending);
-    this.#connection.begin();
+    const begunMs = this.#connection.begin();
     const answer = (
       body: ResponseBody | null,
       failure: Failure | null,
@@ -171,7 +232,8 @@ export class NativeDoor implements Door {
       }
       this.#pending.delete(correlationId);
       if (pending.timer) clock.cancel(pending.timer);
-      this.#connection.finish();
+      counters.latency.record(this.#connection.finish() - begunMs);
+      countErrors(counters, body, failure);
       this.#send(correlationId, body, failure, records, release);
       this.#router.answered();
     };

@@ -1,15 +1,15 @@
 import { assert } from '../../base/assert.js';
-import { resolveTopicConfig } from '../../config/topic-config.js';
 import type {
   CreateTopicRequest,
   DeleteTopicRequest,
   DescribeTopicRequest,
   PartitionDescription,
 } from '../../protocol/native/messages.js';
-import type { PartitionSize } from '../messages.js';
+import { type PartitionSize, unknownTopic } from '../messages.js';
 import type { PartitionEntry, TopicEntry } from '../topic-table.js';
 import type { RequestContext } from './context.js';
 import { topicMetadata } from './metadata.js';
+import { topicConfigs } from './topic-changes.js';
 
 /** Answers when the topic is served. */
 export function handleCreateTopic(context: RequestContext, request: CreateTopicRequest): void {
@@ -44,10 +44,7 @@ export function handleDescribeTopic(context: RequestContext, { name }: DescribeT
   const { router } = context;
   const topic = router.topics.topic(name);
   if (!topic) {
-    context.fail({
-      error: 'UNKNOWN_TOPIC_OR_PARTITION',
-      detail: `There is no topic ${JSON.stringify(name)}.`,
-    });
+    context.fail(unknownTopic(name));
     return;
   }
   router.withRoutes(topic.partitions, () => {
@@ -62,14 +59,10 @@ export function handleDescribeTopic(context: RequestContext, { name }: DescribeT
 }
 
 function answer(context: RequestContext, topic: TopicEntry, sizes: readonly PartitionSize[]): void {
-  const { entries } = resolveTopicConfig(
-    context.router.options.config,
-    Object.entries(topic.image.overrides),
-  );
   context.reply({
     type: 'describeTopic',
     topic: topicMetadata(topic.image, topic.partitions),
-    configs: entries,
+    configs: topicConfigs(context.router, topic.image.overrides),
     partitions: topic.partitions.map((partition) => describePartition(partition, sizes[partition.index])),
   });
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Worker } from 'node:worker_threads';
 import { type Command, Option } from 'commander';
 import { BROKER_FLAGS } from './broker-flags.js';
 import { loadBrokerConfig } from './broker-settings.js';
@@ -18,8 +19,8 @@ Examples:
   odradek broker --native-listen 127.0.0.1:0 --http-listen off --log-format json
 `;
 
-/** `odradek broker` */
-export function defineBroker(command: Command): void {
+/** `odradek broker`; `supervisor` is a thread that was started for it already. */
+export function defineBroker(command: Command, supervisor?: Worker): void {
   for (const { flags, environment, setting, description, repeatable } of BROKER_FLAGS) {
     const option = new Option(flags, `${description} (default: ${setting.default}, ${environment})`);
     command.addOption(repeatable === true ? option.argParser(collect) : option);
@@ -40,6 +41,6 @@ export function defineBroker(command: Command): void {
         readFile: (path) => readFileSync(path, 'utf8'),
       });
       const { runBroker } = await import('./run-broker.js');
-      process.exit(await runBroker(config));
+      process.exit(await runBroker(config, supervisor));
     });
 }

@@ -42,7 +42,7 @@ export const BROKER_FLAGS: readonly BrokerFlag[] = [
     option: 'httpListen',
     environment: 'ODRADEK_HTTP_LISTEN',
     setting: BROKER_PROPERTIES.httpListen,
-    description: 'door for health checks',
+    description: 'door for health checks and metrics',
   },
   {
     flags: '--advertise <host:port>',

@@ -1,4 +1,5 @@
 import { isatty } from 'node:tty';
+import type { Worker } from 'node:worker_threads';
 import { OdradekError } from '../../base/errors.js';
 import { Broker } from '../../broker/broker.js';
 import { isLoopback, parseAddress } from '../../config/address.js';
@@ -10,8 +11,11 @@ import { reportFailure } from './report-failure.js';
 
 const STDOUT = 1;
 
-/** Runs a broker until a signal stops it or it dies; returns the exit code. */
-export async function runBroker(config: BrokerConfig): Promise<number> {
+/**
+ * Runs a broker until a signal stops it or it dies; returns the exit code. `supervisor` is a thread for the supervisor that was
+ * started already.
+ */
+export async function runBroker(config: BrokerConfig, supervisor?: Worker): Promise<number> {
   const terminal = isatty(STDOUT);
   const { logLevel: level, logFormat } = config;
   const format = logFormat !== 'auto' ? logFormat : terminal ? 'pretty' : 'json';
@@ -21,7 +25,7 @@ export async function runBroker(config: BrokerConfig): Promise<number> {
   // The second signal does not wait for anything, not even for a reader of the log.
   const stopped = stopSignal(() => process.off('exit', flush));
   try {
-    const broker = await Broker.start(brokerOptions(config), logger);
+    const broker = await Broker.start(brokerOptions(config), logger, supervisor);
     announce(broker.addresses, logger);
     const end = await Promise.race([stopped, broker.died]);
     if (end instanceof Error) {

@@ -6,12 +6,14 @@ import {
   parseCount,
   withClient,
 } from './client-options.js';
+import { defineTopicChanges } from './topic-changes-command.js';
 
 const EXAMPLES = `
 Examples:
   odradek topic create flights --partitions 3 --config retention.ms=86400000
   odradek topic list
   odradek topic describe flights --json
+  odradek topic alter flights --set retention.ms=3600000 --partitions 6
   odradek topic delete flights
 `;
 
@@ -67,7 +69,7 @@ export function defineTopic(command: Command): void {
 
   addClientOptions(command.command('describe'))
     .description("show a topic's partitions and settings")
-    .argument('<name>', 'name of the topic')
+    .argument('<topic>', 'name of the topic')
     .addHelpText('after', '\nExample:\n  odradek topic describe flights\n')
     .action(async (name: string, options: ClientOptions) => {
       const { describeTopic } = await actions();
@@ -76,11 +78,13 @@ export function defineTopic(command: Command): void {
 
   addClientOptions(command.command('delete'))
     .description('delete a topic and all its records')
-    .argument('<name>', 'name of the topic')
+    .argument('<topic>', 'name of the topic')
     .option('--if-exists', 'succeed if there is no such topic', false)
     .addHelpText('after', '\nExample:\n  odradek topic delete flights\n')
     .action(async (name: string, options: DeleteOptions) => {
       const { deleteTopic } = await actions();
       await withClient(options, (client) => deleteTopic(client, name, options));
     });
+
+  defineTopicChanges(command);
 }

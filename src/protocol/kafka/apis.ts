@@ -15,10 +15,14 @@ import { listGroups } from './messages/16-list-groups.js';
 import { apiVersions } from './messages/18-api-versions.js';
 import { createTopics } from './messages/19-create-topics.js';
 import { deleteTopics } from './messages/20-delete-topics.js';
+import { deleteRecords } from './messages/21-delete-records.js';
 import { initProducerId } from './messages/22-init-producer-id.js';
 import { offsetForLeaderEpoch } from './messages/23-offset-for-leader-epoch.js';
 import { describeConfigs } from './messages/32-describe-configs.js';
+import { alterConfigs } from './messages/33-alter-configs.js';
+import { createPartitions } from './messages/37-create-partitions.js';
 import { deleteGroups } from './messages/42-delete-groups.js';
+import { incrementalAlterConfigs } from './messages/44-incremental-alter-configs.js';
 import { offsetDelete } from './messages/47-offset-delete.js';
 import { describeCluster } from './messages/60-describe-cluster.js';
 import { describeTopicPartitions } from './messages/75-describe-topic-partitions.js';
@@ -41,10 +45,14 @@ export const APIS = [
   apiVersions,
   createTopics,
   deleteTopics,
+  deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,
   describeConfigs,
+  alterConfigs,
+  createPartitions,
   deleteGroups,
+  incrementalAlterConfigs,
   offsetDelete,
   describeCluster,
   describeTopicPartitions,

@@ -6,11 +6,14 @@
 // the bytes that it came from.
 import type { Failure } from '../../base/errors.js';
 import type { ProducerIdentity } from '../../record/producer-identity.js';
+import type { GroupRequest, GroupResponse } from './group-messages.js';
 
 /** Lowest and highest version of the protocol spoken by this code. */
 export const PROTOCOL_VERSION = 1;
-/** Partitions in one Produce, Fetch or ListOffsets request. The decoder does not check it. */
+/** Partitions in one Produce, Fetch or ListOffsets request, streams in one Subscribe. The decoder does not check it. */
 export const REQUEST_PARTITIONS_MAX = 1000;
+/** What a broker that serves subscriptions says in its hello. */
+export const SUBSCRIPTIONS_FEATURE = 'subscriptions';
 
 /** uint32: [0, 2^32). */
 type Uint32 = number;
@@ -66,6 +69,43 @@ export interface DeleteTopicRequest {
   readonly name: string;
 }
 
+export interface ConfigChange {
+  readonly name: string;
+  readonly operation: 'set' | 'delete' | 'append' | 'subtract';
+  readonly value: string;
+}
+
+export interface AlterTopicRequest {
+  readonly type: 'alterTopic';
+  readonly name: string;
+  readonly changes: readonly ConfigChange[];
+  readonly validateOnly: boolean;
+}
+
+export interface AddPartitionsRequest {
+  readonly type: 'addPartitions';
+  readonly name: string;
+  readonly count: Index;
+  readonly validateOnly: boolean;
+}
+
+export interface DeleteRecordsPartition {
+  readonly topic: string;
+  readonly partition: Index;
+  /** The first offset that stays. */
+  readonly before: Int64 | 'highWatermark';
+}
+
+export interface DeleteRecordsRequest {
+  readonly type: 'deleteRecords';
+  readonly partitions: readonly DeleteRecordsPartition[];
+}
+
+export interface DescribeConfigsRequest {
+  readonly type: 'describeConfigs';
+  readonly resource: { readonly topic: string } | 'broker';
+}
+
 export type Acks = 'all' | 'leader' | 'none';
 
 export interface ProducePartition {
@@ -116,6 +156,44 @@ export interface InitProducerIdRequest {
   readonly current: ProducerIdentity | null;
 }
 
+/** A stream of a subscription: one partition, from an offset on. */
+export interface StreamStart {
+  readonly streamId: Uint32;
+  readonly topic: string;
+  readonly partition: Index;
+  /** May be negative or beyond the end: then the stream ends with OFFSET_OUT_OF_RANGE. */
+  readonly offset: Int64;
+  /** Empty: whichever topic has the name. */
+  readonly topicId: string;
+}
+
+export interface SubscribeRequest {
+  readonly type: 'subscribe';
+  readonly subscriptionId: Uint32;
+  readonly creditBytes: Uint32;
+  /** 0: the broker's own. */
+  readonly pushBytesMax: Uint32;
+  readonly streams: readonly StreamStart[];
+}
+
+export interface ChangeSubscriptionRequest {
+  readonly type: 'changeSubscription';
+  readonly subscriptionId: Uint32;
+  readonly endStreamIds: readonly Uint32[];
+  readonly begin: readonly StreamStart[];
+}
+
+export interface UnsubscribeRequest {
+  readonly type: 'unsubscribe';
+  readonly subscriptionId: Uint32;
+}
+
+export interface GrantCreditRequest {
+  readonly type: 'grantCredit';
+  readonly subscriptionId: Uint32;
+  readonly creditBytes: Uint32;
+}
+
 export interface CancelRequest {
   readonly type: 'cancel';
   readonly correlationId: Uint32;
@@ -128,10 +206,19 @@ export type RequestBody =
   | CreateTopicRequest
   | DescribeTopicRequest
   | DeleteTopicRequest
+  | AlterTopicRequest
+  | AddPartitionsRequest
+  | DeleteRecordsRequest
+  | DescribeConfigsRequest
   | ProduceRequest
   | FetchRequest
   | ListOffsetsRequest
   | InitProducerIdRequest
+  | GroupRequest
+  | SubscribeRequest
+  | ChangeSubscriptionRequest
+  | UnsubscribeRequest
+  | GrantCreditRequest
   | CancelRequest;
 
 export interface RequestHeader {
@@ -202,6 +289,8 @@ export interface ConfigEntry {
   readonly value: string;
   readonly source: 'DEFAULT' | 'BROKER' | 'TOPIC';
   readonly documentation: string;
+  /** Whether it can be changed only by starting the broker anew. */
+  readonly readOnly: boolean;
 }
 
 export interface PartitionDescription {
@@ -223,6 +312,34 @@ export interface DescribeTopicResponse {
 
 export interface DeleteTopicResponse {
   readonly type: 'deleteTopic';
+}
+
+export interface AlterTopicResponse {
+  readonly type: 'alterTopic';
+  readonly configs: readonly ConfigEntry[];
+}
+
+export interface AddPartitionsResponse {
+  readonly type: 'addPartitions';
+  readonly topic: TopicMetadata;
+}
+
+export interface DeleteRecordsResult {
+  readonly topic: string;
+  readonly partition: Index;
+  readonly error: Failure | null;
+  /** Where the log begins now; 0 beside an error. */
+  readonly logStartOffset: Int64;
+}
+
+export interface DeleteRecordsResponse {
+  readonly type: 'deleteRecords';
+  readonly partitions: readonly DeleteRecordsResult[];
+}
+
+export interface DescribeConfigsResponse {
+  readonly type: 'describeConfigs';
+  readonly configs: readonly ConfigEntry[];
 }
 
 export interface ProducePartitionResult {
@@ -272,6 +389,30 @@ export interface InitProducerIdResponse {
   readonly producer: ProducerIdentity;
 }
 
+export interface SubscribeResponse {
+  readonly type: 'subscribe';
+}
+
+export interface ChangeSubscriptionResponse {
+  readonly type: 'changeSubscription';
+}
+
+export interface UnsubscribeResponse {
+  readonly type: 'unsubscribe';
+}
+
+/** What a subscription sends; answers nothing. The payload holds the records. */
+export interface Push {
+  readonly type: 'push';
+  readonly subscriptionId: Uint32;
+  readonly streamId: Uint32;
+  /** If not null, the stream ends. */
+  readonly error: Failure | null;
+  readonly highWatermark: Int64;
+  readonly lastStableOffset: Int64;
+  readonly logStartOffset: Int64;
+}
+
 export type ResponseBody =
   | HelloResponse
   | PingResponse
@@ -279,10 +420,19 @@ export type ResponseBody =
   | CreateTopicResponse
   | DescribeTopicResponse
   | DeleteTopicResponse
+  | AlterTopicResponse
+  | AddPartitionsResponse
+  | DeleteRecordsResponse
+  | DescribeConfigsResponse
   | ProduceResponse
   | FetchResponse
   | ListOffsetsResponse
-  | InitProducerIdResponse;
+  | InitProducerIdResponse
+  | GroupResponse
+  | SubscribeResponse
+  | ChangeSubscriptionResponse
+  | UnsubscribeResponse
+  | Push;
 
 export interface ResponseHeader {
   readonly correlationId: Uint32;
@@ -293,6 +443,6 @@ export interface ResponseHeader {
 }
 
 /** The requests that are answered. */
-export type AnsweredRequestBody = Exclude<RequestBody, CancelRequest>;
+export type AnsweredRequestBody = Exclude<RequestBody, CancelRequest | GrantCreditRequest>;
 /** The response to a request of this type. */
 export type ResponseTo<Type extends ResponseBody['type']> = Extract<ResponseBody, { type: Type }>;

@@ -10,7 +10,10 @@ import {
   safe,
 } from './fields.js';
 import { odradek } from './generated/odradek.js';
+import { decodeGroupRequest, encodeGroupRequest } from './group-codec.js';
 import type { Acks, ListOffsetsPartition, OffsetPosition, RequestBody, RequestHeader } from './messages.js';
+import { decodeSubscriptionRequest, encodeSubscriptionRequest } from './subscription-codec.js';
+import { decodeTopicChangeRequest, encodeTopicChangeRequest } from './topic-codec.js';
 
 const ACKS: readonly Acks[] = ['all', 'leader', 'none'];
 
@@ -53,6 +56,26 @@ function setBody(message: odradek.RequestHeader.$Properties, body: RequestBody):
       break;
     case 'initProducerId':
       message.initProducerId = { current: body.current && encodeProducer(body.current) };
+      break;
+    case 'subscribe':
+    case 'changeSubscription':
+    case 'unsubscribe':
+    case 'grantCredit':
+      Object.assign(message, encodeSubscriptionRequest(body));
+      break;
+    case 'alterTopic':
+    case 'addPartitions':
+    case 'deleteRecords':
+    case 'describeConfigs':
+      Object.assign(message, encodeTopicChangeRequest(body));
+      break;
+    case 'listGroups':
+    case 'describeGroup':
+    case 'fetchGroupOffsets':
+    case 'commitGroupOffsets':
+    case 'deleteGroup':
+    case 'deleteGroupOffsets':
+      Object.assign(message, encodeGroupRequest(body));
       break;
     case 'cancel':
       message.cancel = body;
@@ -156,6 +179,15 @@ function getBody(message: odradek.RequestHeader.$Properties): RequestBody | null
     const { current } = message.initProducerId;
     return { type: 'initProducerId', current: current ? decodeProducer(current) : null };
   }
+  return (
+    decodeSubscriptionRequest(message) ??
+    decodeTopicChangeRequest(message) ??
+    decodeGroupRequest(message) ??
+    getCancel(message)
+  );
+}
+
+function getCancel(message: odradek.RequestHeader.$Properties): RequestBody | null {
   if (message.cancel) return { type: 'cancel', correlationId: message.cancel.correlationId ?? 0 };
   return null;
 }

@@ -12,19 +12,24 @@ import {
   safe,
 } from './fields.js';
 import { odradek } from './generated/odradek.js';
+import { decodeGroupResponse, encodeGroupResponse } from './group-codec.js';
 import type {
-  ConfigEntry,
   FetchPartitionResult,
   ListOffsetsResult,
   PartitionDescription,
-  PartitionMetadata,
   ProducePartitionResult,
   ResponseBody,
   ResponseHeader,
-  TopicMetadata,
 } from './messages.js';
-
-const CONFIG_SOURCES: readonly ConfigEntry['source'][] = ['DEFAULT', 'BROKER', 'TOPIC'];
+import { decodeSubscriptionResponse, encodeSubscriptionResponse } from './subscription-codec.js';
+import {
+  decodeConfig,
+  decodeTopic,
+  decodeTopicChangeResponse,
+  encodeConfig,
+  encodeTopic,
+  encodeTopicChangeResponse,
+} from './topic-codec.js';
 
 /** The header of a response, without the frame's lengths. */
 export function encodeResponseHeader({ correlationId, error, body }: ResponseHeader): Uint8Array {
@@ -50,7 +55,7 @@ function setBody(message: odradek.ResponseHeader.$Properties, body: ResponseBody
     case 'describeTopic':
       message.describeTopic = {
         topic: encodeTopic(body.topic),
-        configs: body.configs.map((config) => ({ ...config, source: CONFIG_SOURCES.indexOf(config.source) })),
+        configs: body.configs.map(encodeConfig),
         partitions: body.partitions.map(encodeDescription),
       };
       break;
@@ -69,17 +74,29 @@ function setBody(message: odradek.ResponseHeader.$Properties, body: ResponseBody
     case 'initProducerId':
       message.initProducerId = { producer: encodeProducer(body.producer) };
       break;
+    case 'subscribe':
+    case 'changeSubscription':
+    case 'unsubscribe':
+    case 'push':
+      Object.assign(message, encodeSubscriptionResponse(body));
+      break;
+    case 'alterTopic':
+    case 'addPartitions':
+    case 'deleteRecords':
+    case 'describeConfigs':
+      Object.assign(message, encodeTopicChangeResponse(body));
+      break;
+    case 'listGroups':
+    case 'describeGroup':
+    case 'fetchGroupOffsets':
+    case 'commitGroupOffsets':
+    case 'deleteGroup':
+    case 'deleteGroupOffsets':
+      Object.assign(message, encodeGroupResponse(body));
+      break;
     default:
       assertNever(body);
   }
-}
-
-function encodeTopic(topic: TopicMetadata): odradek.TopicMetadata.$Properties {
-  return { ...topic, error: encodeFailure(topic.error), partitions: topic.partitions.map(encodePartition) };
-}
-
-function encodePartition(partition: PartitionMetadata): odradek.PartitionMetadata.$Properties {
-  return { ...partition, replicas: [...partition.replicas], inSyncReplicas: [...partition.inSyncReplicas] };
 }
 
 function encodeDescription(partition: PartitionDescription): odradek.PartitionDescription.$Properties {
@@ -137,6 +154,8 @@ export function decodeResponseHeader(bytes: Uint8Array): ResponseHeader {
 }
 
 function getBody(message: odradek.ResponseHeader.$Properties): ResponseBody | null {
+  const ofSubscription = decodeSubscriptionResponse(message);
+  if (ofSubscription) return ofSubscription;
   if (message.produce) {
     return { type: 'produce', partitions: (message.produce.partitions ?? []).map(decodeProduceResult) };
   }
@@ -188,37 +207,11 @@ function getBody(message: odradek.ResponseHeader.$Properties): ResponseBody | nu
     if (!producer) throw protocolError('An InitProducerId response names no producer.');
     return { type: 'initProducerId', producer: decodeProducer(producer) };
   }
-  return null;
+  return decodeTopicChangeResponse(message) ?? decodeGroupResponse(message);
 }
 
 function decodeBroker({ id, host, port }: odradek.Broker.$Properties) {
   return { id: index(id, 'broker id'), host: host ?? '', port: port ?? 0 };
-}
-
-function decodeTopic(topic: odradek.TopicMetadata.$Properties): TopicMetadata {
-  return {
-    name: topic.name ?? '',
-    error: decodeFailure(topic.error),
-    topicId: topic.topicId ?? '',
-    internal: topic.internal ?? false,
-    partitions: (topic.partitions ?? []).map(decodePartition),
-  };
-}
-
-function decodePartition(partition: odradek.PartitionMetadata.$Properties): PartitionMetadata {
-  return {
-    partition: index(partition.partition, 'partition'),
-    leader: partition.leader ?? 0,
-    leaderEpoch: partition.leaderEpoch ?? 0,
-    replicas: (partition.replicas ?? []).map((id) => index(id, 'replica')),
-    inSyncReplicas: (partition.inSyncReplicas ?? []).map((id) => index(id, 'in-sync replica')),
-  };
-}
-
-function decodeConfig({ name, value, source, documentation }: odradek.ConfigEntry.$Properties): ConfigEntry {
-  const sourceName = CONFIG_SOURCES[source ?? 0];
-  if (!sourceName) throw protocolError(`The source of config ${name} is unknown: ${source}`);
-  return { name: name ?? '', value: value ?? '', source: sourceName, documentation: documentation ?? '' };
 }
 
 function decodeDescription(partition: odradek.PartitionDescription.$Properties): PartitionDescription {

@@ -54,7 +54,7 @@ describe('DescribeTopicPartitions', () => {
     });
     expect(answer.topics[1]?.partitions[1]).toEqual({
       ...{ errorCode: 0, partitionIndex: 1, leaderId: 1, leaderEpoch: 0, replicaNodes: [1], isrNodes: [1] },
-      ...{ eligibleLeaderReplicas: null, lastKnownElr: null, offlineReplicas: [] },
+      ...{ eligibleLeaderReplicas: [], lastKnownElr: [], offlineReplicas: [] },
     });
     expect(summary(await ask(['c', 'a', 'c', 'c']))).toEqual([
       ['a', 0, 0, 1],

@@ -362,11 +362,13 @@ describe('KafkaDoor on internal topics', () => {
       writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
       readBuffer: new ReadBuffer(64 * KIB),
       supervisor: { ask: () => expect.unreachable() },
+      coordinator: { ask: () => expect.unreachable() },
       clock,
       disk,
       jobs: new SimulatedJobs({ random, scheduler: clock, disk, functions: jobFunctions }),
       logger: silentLogger,
       defer: (run) => clock.schedule(0, run),
+      later: (run) => clock.schedule(0, run),
     });
     const broker = toBrokerId(1);
     const partition = {

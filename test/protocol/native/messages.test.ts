@@ -56,7 +56,34 @@ const topic = record({
   ),
 });
 
+const config = record({
+  name: text,
+  value: text,
+  source: fc.constantFrom('DEFAULT' as const, 'BROKER' as const, 'TOPIC' as const),
+  documentation: text,
+  readOnly: fc.boolean(),
+});
+
+const streams = list(
+  record({ streamId: uint32, topic: text, partition: index, offset: int64, topicId: text }),
+);
+
 const request: fc.Arbitrary<RequestBody> = fc.oneof(
+  record({
+    type: type('subscribe'),
+    subscriptionId: uint32,
+    creditBytes: uint32,
+    pushBytesMax: uint32,
+    streams,
+  }),
+  record({
+    type: type('changeSubscription'),
+    subscriptionId: uint32,
+    endStreamIds: list(uint32),
+    begin: streams,
+  }),
+  record({ type: type('unsubscribe'), subscriptionId: uint32 }),
+  record({ type: type('grantCredit'), subscriptionId: uint32, creditBytes: uint32 }),
   record({
     type: type('hello'),
     versionMin: uint32,
@@ -76,6 +103,33 @@ const request: fc.Arbitrary<RequestBody> = fc.oneof(
   }),
   record({ type: type('describeTopic'), name: text }),
   record({ type: type('deleteTopic'), name: text }),
+  record({
+    type: type('alterTopic'),
+    name: text,
+    changes: list(
+      record({
+        name: text,
+        operation: fc.constantFrom('set' as const, 'delete' as const, 'append' as const, 'subtract' as const),
+        value: text,
+      }),
+    ),
+    validateOnly: fc.boolean(),
+  }),
+  record({ type: type('addPartitions'), name: text, count: index, validateOnly: fc.boolean() }),
+  record({
+    type: type('deleteRecords'),
+    partitions: list(
+      record({
+        topic: text,
+        partition: index,
+        before: fc.oneof(int64, fc.constant('highWatermark' as const)),
+      }),
+    ),
+  }),
+  record({
+    type: type('describeConfigs'),
+    resource: fc.oneof(fc.constant('broker' as const), record({ topic: text })),
+  }),
   record({
     type: type('produce'),
     acks: fc.constantFrom('all', 'leader', 'none'),
@@ -106,6 +160,18 @@ const request: fc.Arbitrary<RequestBody> = fc.oneof(
 );
 
 const response: fc.Arbitrary<ResponseBody> = fc.oneof(
+  record({ type: type('subscribe') }),
+  record({ type: type('changeSubscription') }),
+  record({ type: type('unsubscribe') }),
+  record({
+    type: type('push'),
+    subscriptionId: uint32,
+    streamId: uint32,
+    error: anyFailure,
+    highWatermark: int64,
+    lastStableOffset: int64,
+    logStartOffset: int64,
+  }),
   record({
     type: type('hello'),
     version: uint32,
@@ -128,14 +194,7 @@ const response: fc.Arbitrary<ResponseBody> = fc.oneof(
   record({
     type: type('describeTopic'),
     topic,
-    configs: list(
-      record({
-        name: text,
-        value: text,
-        source: fc.constantFrom('DEFAULT' as const, 'BROKER' as const, 'TOPIC' as const),
-        documentation: text,
-      }),
-    ),
+    configs: list(config),
     partitions: list(
       record({
         partition: index,
@@ -148,6 +207,13 @@ const response: fc.Arbitrary<ResponseBody> = fc.oneof(
     ),
   }),
   record({ type: type('deleteTopic') }),
+  record({ type: type('alterTopic'), configs: list(config) }),
+  record({ type: type('addPartitions'), topic }),
+  record({
+    type: type('deleteRecords'),
+    partitions: list(record({ topic: text, partition: index, error: anyFailure, logStartOffset: int64 })),
+  }),
+  record({ type: type('describeConfigs'), configs: list(config) }),
   record({
     type: type('produce'),
     partitions: list(
