@@ -66,6 +66,9 @@ const REST_BYTES_MAX = 128 * 1024;
 /** What one turn of a subscription sends, or a little more. */
 const TURN_BYTES = 1024 * 1024;
 
+/** So many streams that ended may stand in the line, besides as many as there are others. */
+const ENDED_IN_LINE_MAX = 64;
+
 const restOf = (creditBytes: number): number =>
   Math.min(Math.floor(Math.max(0, creditBytes) / REST_SHARE), REST_BYTES_MAX);
 
@@ -98,8 +101,8 @@ export class Subscription {
   readonly #ports: SubscriptionPorts;
   readonly #pushBytesMax: number;
   readonly #streams = new Map<number, Stream>();
-  /** The line: who is served next stands first. Those that ended are passed over. */
-  readonly #ready: Stream[] = [];
+  /** The line: who is served next stands first. Those that ended are passed over, or taken out when they are many. */
+  #ready: Stream[] = [];
   #creditBytes: number;
   /** Nothing is sent unless there is more credit than this. */
   #restBytes: number;
@@ -152,6 +155,9 @@ export class Subscription {
       const stream = this.#streams.get(id);
       if (stream) this.#forget(stream);
     }
+    // Without credit nobody passes them over, while others begin.
+    if (this.#ready.length > 2 * this.#streams.size + ENDED_IN_LINE_MAX)
+      this.#ready = this.#ready.filter(({ hasEnded }) => !hasEnded);
   }
 
   /** More may be sent. */

@@ -6,7 +6,7 @@ import { randomUuid } from '../base/random.js';
 import { validateTopicOverrides } from '../config/topic-config.js';
 import { topicNameProblem } from '../config/topic-name.js';
 import { OFFSETS_TOPIC } from '../coordinator/offsets-topic.js';
-import type { MetadataCommit } from '../metadata/metadata-store.js';
+import type { CommitResult, MetadataCommit } from '../metadata/metadata-store.js';
 import { deletingKey, encodeRecord, partitionKey, type TopicRecord, topicKey } from '../metadata/schema.js';
 import { failed, type NewTopic, type PartitionSize, unknownTopic } from './messages.js';
 import type { PartitionLifecycle } from './partition-lifecycle.js';
@@ -23,8 +23,8 @@ export class TopicAdministration {
   readonly #registry: TopicRegistry;
   readonly #lifecycle: PartitionLifecycle;
   readonly #turns: TopicTurns;
-  /** Names of topics that are being created. */
-  readonly #creating = new Set<string>();
+  /** Topics that are being created, by name, and who wants to create the same. */
+  readonly #creating = new Map<string, (() => void)[]>();
   #stopping = false;
 
   constructor(
@@ -54,6 +54,12 @@ export class TopicAdministration {
   // -------------------------------------------------------------------------------------------------------- create
 
   create(topic: NewTopic, validateOnly: boolean, reply: AnswerCommand): void {
+    const underWay = this.#creating.get(topic.name);
+    if (underWay) {
+      // Who is told that the topic exists must be able to use it: so not before it does.
+      underWay.push(() => this.create(topic, validateOnly, reply));
+      return;
+    }
     const problem = this.#problemWith(topic);
     if (problem) {
       reply(failed(problem.error, problem.detail ?? ''));
@@ -72,7 +78,8 @@ export class TopicAdministration {
       reply({ type: 'topic', topic: this.#registry.image(name, newTopic(name, record)) });
       return;
     }
-    this.#creating.add(name);
+    const others: (() => void)[] = [];
+    this.#creating.set(name, others);
     const commit: MetadataCommit = {
       compare: [{ key: topicKey(name), modRevision: image.topicRevision(name) }],
       puts: [{ key: topicKey(name), value: encodeRecord(record) }],
@@ -80,25 +87,35 @@ export class TopicAdministration {
     };
     metadata.commit(commit, (result) => {
       this.#creating.delete(name);
-      const created = this.#registry.get(name);
-      if (result.type !== 'committed' || created?.record.topicId !== record.topicId) {
-        const reason =
-          result.type === 'failed' ? result.reason : 'The topic was created or deleted by another request.';
-        reply(failed(result.type === 'failed' ? 'UNKNOWN_SERVER_ERROR' : 'TOPIC_ALREADY_EXISTS', reason));
-        return;
-      }
-      this.#options.logger.info('topic created', { topic: name, partitions });
-      reply({ type: 'topic', topic: this.#registry.image(name, created) });
-      if (partitions <= OPENED_AT_CREATION_MAX && !record.internal)
-        for (const partition of created.partitions) this.#lifecycle.open(partition, () => {});
+      this.#created(topic, record, result, reply);
+      for (const again of others) again();
     });
+  }
+
+  #created(
+    { name }: NewTopic,
+    { topicId, internal, replicas }: TopicRecord,
+    result: CommitResult,
+    reply: AnswerCommand,
+  ): void {
+    const created = this.#registry.get(name);
+    if (result.type !== 'committed' || created?.record.topicId !== topicId) {
+      const reason =
+        result.type === 'failed' ? result.reason : 'The topic was created or deleted by another request.';
+      reply(failed(result.type === 'failed' ? 'UNKNOWN_SERVER_ERROR' : 'TOPIC_ALREADY_EXISTS', reason));
+      return;
+    }
+    this.#options.logger.info('topic created', { topic: name, partitions: replicas.length });
+    reply({ type: 'topic', topic: this.#registry.image(name, created) });
+    if (replicas.length <= OPENED_AT_CREATION_MAX && !internal)
+      for (const partition of created.partitions) this.#lifecycle.open(partition, () => {});
   }
 
   #problemWith({ name, partitions, replicationFactor, overrides, internal }: NewTopic): Failure | null {
     const { config, image } = this.#options;
     const nameProblem = topicNameProblem(name);
     if (nameProblem !== null) return { error: 'INVALID_TOPIC_EXCEPTION', detail: nameProblem };
-    if (this.#registry.has(name) || this.#creating.has(name)) {
+    if (this.#registry.has(name)) {
       return { error: 'TOPIC_ALREADY_EXISTS', detail: `There is a topic ${JSON.stringify(name)} already.` };
     }
     if (name === OFFSETS_TOPIC && !internal) {

@@ -30,18 +30,20 @@ interface Session {
   /** Something came since the last look. */
   heard: boolean;
   pingTimer: Timer;
+  /** The connection's end is no concern of the session any more. */
+  stopListening: () => void;
 }
 
 /** This part of the limit is granted at a time: many small grants would cost more than they bring. */
 const GRANT_SHARE = 4;
 /** A connection over which nothing came for so long is asked whether it is alive. */
 const PING_MS = 10_000;
-/** What one grant can say. */
+/** What one grant can say, and the most that the broker takes note of. */
 const GRANT_BYTES_MAX = 2 ** 30;
 
 export class BrokerFeed implements StreamOwner {
   readonly #options: BrokerFeedOptions;
-  #limitBytes: number;
+  #limitBytes = 0;
   readonly #streams = new Map<number, PartitionReader>();
   #lastStreamId = 0;
   #session: Session | null = null;
@@ -56,7 +58,7 @@ export class BrokerFeed implements StreamOwner {
 
   constructor(options: BrokerFeedOptions) {
     this.#options = options;
-    this.#limitBytes = options.limitBytes;
+    this.limitBytes = options.limitBytes;
   }
 
   get isIdle(): boolean {
@@ -65,7 +67,8 @@ export class BrokerFeed implements StreamOwner {
 
   /** Takes effect as far as it can be: what was granted already stays granted. */
   set limitBytes(bytes: number) {
-    this.#limitBytes = bytes;
+    // The broker counts no more: with a higher limit, grants would wait for what can never be sent.
+    this.#limitBytes = Math.min(bytes, GRANT_BYTES_MAX);
     this.#replenish();
   }
 
@@ -136,16 +139,16 @@ export class BrokerFeed implements StreamOwner {
       if (this.#session === session) this.#received(session, push, records);
     });
     const pingTimer = this.#pingLater(() => session);
-    const session: Session = { connection, subscriptionId, heard: true, pingTimer };
+    const session: Session = { connection, subscriptionId, heard: true, pingTimer, stopListening: () => {} };
     this.#session = session;
     // Streams that were ended meanwhile never began.
     this.#toEnd = [];
-    this.#grantedBytes = Math.min(GRANT_BYTES_MAX, Math.max(0, this.#limitBytes - this.#heldBytes));
+    this.#grantedBytes = Math.max(0, this.#limitBytes - this.#heldBytes);
     const { pushBytesMax } = this.#options;
     const creditBytes = this.#grantedBytes;
     this.#request(session, { type: 'subscribe', subscriptionId, creditBytes, pushBytesMax, streams: [] });
     this.#sendChanges(session);
-    connection.onClose((reason) => {
+    session.stopListening = connection.onClose((reason) => {
       if (this.#session === session) this.#lose(reason);
     });
   }
@@ -192,7 +195,7 @@ export class BrokerFeed implements StreamOwner {
 
   #replenish(): void {
     const session = this.#session;
-    const bytes = Math.min(GRANT_BYTES_MAX, this.#limitBytes - this.#grantedBytes - this.#heldBytes);
+    const bytes = this.#limitBytes - this.#grantedBytes - this.#heldBytes;
     if (!session || bytes < Math.max(1, this.#limitBytes / GRANT_SHARE)) return;
     this.#grantedBytes += bytes;
     session.connection.tell({
@@ -219,8 +222,9 @@ export class BrokerFeed implements StreamOwner {
     this.#toBegin = [];
     this.#toEnd = [];
     if (!session) return;
-    const { connection, subscriptionId, pingTimer } = session;
+    const { connection, subscriptionId, pingTimer, stopListening } = session;
     this.#options.cluster.options.clock.cancel(pingTimer);
+    stopListening();
     connection.removeSubscription(subscriptionId);
     if (connection.closed) return;
     // The connection serves others, and ends the subscription anyway when it ends.

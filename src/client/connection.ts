@@ -98,7 +98,7 @@ export class Connection {
   #corked = false;
   #closeReason: OdradekError | null = null;
   readonly #onAbort = () => this.close();
-  #closeListeners: ((reason: OdradekError) => void)[] = [];
+  readonly #closeListeners = new Set<(reason: OdradekError) => void>();
 
   /**
    * Connects and says hello.
@@ -160,10 +160,14 @@ export class Connection {
     return this.#closeReason !== null;
   }
 
-  /** Called once, in the turn in which the connection ends, for whatever reason. */
-  onClose(listener: (reason: OdradekError) => void): void {
-    if (this.#closeReason === null) this.#closeListeners.push(listener);
+  /**
+   * Called once, in the turn in which the connection ends, for whatever reason; at once if it has ended. The returned function
+   * takes that back: a connection lives longer than most who listen.
+   */
+  onClose(listener: (reason: OdradekError) => void): () => void {
+    if (this.#closeReason === null) this.#closeListeners.add(listener);
     else listener(this.#closeReason);
+    return () => this.#closeListeners.delete(listener);
   }
 
   /**
@@ -447,8 +451,8 @@ export class Connection {
     this.#pending.clear();
     this.#waiting = [];
     this.#subscriptions.clear();
-    const listeners = this.#closeListeners;
-    this.#closeListeners = [];
+    const listeners = [...this.#closeListeners];
+    this.#closeListeners.clear();
     for (const listener of listeners) listener(reason);
   }
 

@@ -214,7 +214,11 @@ export class Consumer<Key = Buffer, Value = Buffer>
       if (this.#startError) throw this.#startError;
       const item = poll();
       if (item !== null) return { done: false, value: item };
-      if (this.#isAtEnd) return DONE;
+      if (this.#isAtEnd) {
+        // A loop that comes to its end calls no `return`.
+        await this.close();
+        return DONE;
+      }
       await this.#change.promise;
     }
   }

@@ -277,8 +277,10 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
     const topic = this.#topics.get(topicName) ?? this.#addTopic(topicName);
     const send: WaitingSend<Key, Value> = { topic, messages, recipient, next: 0 };
     if (topic.waiting.length === 0 && this.#advance(topic, send)) return null;
-    this.#wait(send);
-    return send;
+    // The caller may use its array for other messages until there is room.
+    const waiting = { ...send, messages: [...messages] };
+    this.#wait(waiting);
+    return waiting;
   }
 
   #wait(send: WaitingSend<Key, Value>): void {

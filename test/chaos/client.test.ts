@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'odradek';
 import { startBroker } from 'odradek/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type Random, seededRandom } from '../../src/base/random.js';
 import { BrokerProcess } from './broker-process.js';
 import {
@@ -99,7 +99,9 @@ describe('Clients', () => {
       const broker = await startBroker({ workers: 2 });
       const client = new Client({ brokers: [broker.native], requestTimeoutMs: 30_000 });
       const trouble = async () => {
-        const workers = broker.partitionWorkers;
+        // Both may have died just now.
+        const running = () => (broker.partitionWorkers.length > 0 ? broker.partitionWorkers : null);
+        const workers = await vi.waitUntil(running, { timeout: 20_000 });
         const worker = workers[random.below(workers.length)];
         if (worker !== undefined) await broker.killPartitionWorker(worker);
       };

@@ -15,7 +15,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startBroker, type TestBroker } from 'odradek/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { apiPages } from '../../scripts/api-docs.mjs';
+import { apiPages } from '../../docs/api-docs.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROGRAM_MS_MAX = 30_000;

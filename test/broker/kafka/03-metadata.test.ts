@@ -41,6 +41,19 @@ describe('Metadata', () => {
     ...topics: readonly { name: string | null; topicId?: TopicName['topicId'] }[]
   ) => connection.ask(metadata, version, { topics, allowAutoTopicCreation: false });
 
+  it('creates a topic once for all who ask for it at the same time, and tells each of it', async () => {
+    const connections = await Promise.all(
+      Array.from({ length: 12 }, () => KafkaConnection.open(broker.kafka)),
+    );
+    const request = { topics: [{ name: 'wanted' }], allowAutoTopicCreation: true };
+    const answers = await Promise.all(connections.map((one) => one.ask(metadata, LATEST, request)));
+    const topics = answers.flatMap((answer) => answer.topics);
+    expect(topics.map(({ errorCode }) => errorCode)).toEqual(connections.map(() => 0));
+    expect(new Set(topics.map(({ topicId }) => topicId)).size).toBe(1);
+    await Promise.all(connections.map((one) => one.close()));
+    await new Client({ brokers: [broker.native] }).admin().deleteTopic('wanted');
+  });
+
   it('describes the broker and its topics in every version', async () => {
     expect(versionsOf(metadata)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     for (const version of versionsOf(metadata)) {
