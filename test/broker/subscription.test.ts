@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { present } from '../../src/base/assert.js';
 import {
@@ -127,6 +129,29 @@ const peerOf = (scene: PartitionScene, options: Partial<SubscriptionOptions> = {
   new Peer(scene, { creditBytes: 1_000_000, pushBytesMax: 0, ...options });
 
 describe('Subscription', () => {
+  it('keeps nothing of streams that end before there is credit for them', () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const scene = new PartitionScene();
+    scene.partition().add(1);
+    const { subscription } = peerOf(scene, { creditBytes: 0 });
+    const { entry } = scene.partition();
+    const beginAndEnd = (streamId: number) => {
+      subscription.begin([{ streamId, entry, offset: 0, topicId: '' }], () => {});
+      subscription.endStreams([streamId]);
+    };
+    const heapBytes = () => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    for (let i = 0; i < 10_000; i++) beginAndEnd(i);
+    const before = heapBytes();
+    for (let i = 0; i < 100_000; i++) beginAndEnd(i);
+    // A stream takes some 200 bytes.
+    expect(heapBytes() - before).toBeLessThan(4_000_000);
+    expect(subscription.streamCount).toBe(0);
+  });
+
   it('sends what is there, and then what comes', () => {
     const scene = new PartitionScene();
     const peer = peerOf(scene);

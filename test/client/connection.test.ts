@@ -178,6 +178,18 @@ describe('Connection', () => {
     connection.close();
   });
 
+  it('tells its end to those who still listen', async () => {
+    await using broker = await ScriptedBroker.start();
+    const connection = await open(broker.address);
+    const told: string[] = [];
+    const stopListening = connection.onClose(() => told.push('one who left'));
+    connection.onClose(() => told.push('one who stayed'));
+    stopListening();
+    connection.close();
+    connection.onClose(() => told.push('one who is late'));
+    expect(told).toEqual(['one who stayed', 'one who is late']);
+  });
+
   it('fails all that wait when the connection is lost', async () => {
     await using broker = await ScriptedBroker.start();
     const connection = await open(broker.address);

@@ -298,6 +298,77 @@ describe('Consumer', () => {
     });
   });
 
+  it('fails when the topic has been gone for a while, though its stream never said so', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    try {
+      let isGone = false;
+      const begun = ({ request }: BegunStream) => {
+        isGone = true;
+        request.socket.destroy();
+        return true;
+      };
+      await using broker = await ScriptedBroker.start({
+        ...scriptedLog({ endOffset: 2, begun }),
+        metadata: ({ body, answer, socket }) =>
+          answer({
+            ...{ type: 'metadata', clusterId: 'c', controllerId: 1 },
+            brokers: [{ id: 1, host: '127.0.0.1', port: socket.localPort ?? 0 }],
+            topics: body.topics.map((name) => ({
+              ...topicOf(name, isGone ? 0 : 2),
+              error: isGone ? { error: 'UNKNOWN_TOPIC_OR_PARTITION' } : null,
+            })),
+          }),
+      });
+      const next = consumerOf(broker, { from: { offset: 0 } })[Symbol.asyncIterator]().next();
+      const outcome = next.catch((error: unknown) => error);
+      let isOver = false;
+      void outcome.finally(() => {
+        isOver = true;
+      });
+      await vi.waitUntil(() => {
+        vi.advanceTimersByTime(100);
+        return isOver;
+      });
+      expect(await outcome).toMatchObject({
+        errorName: 'UNKNOWN_TOPIC_OR_PARTITION',
+        message: "There is no topic 'orders'.",
+      });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('lets its subscription go where the loop comes to its end', async () => {
+    await using broker = await ScriptedBroker.start(log(3));
+    expect(await take(consumerOf(broker, { until: 'end' }), 100)).toEqual(['0', '1', '2']);
+    await broker.received('unsubscribe');
+  });
+
+  it('goes on granting with a bound that is higher than what the broker counts', { timeout: 20_000 }, async () => {
+    await using broker = await ScriptedBroker.start(log(0));
+    const consumer = consumerOf(broker, { prefetchBytesMax: 2 ** 33 });
+    const next = consumer[Symbol.asyncIterator]().next();
+    const [{ body: subscribed, push }] = (await broker.received('subscribe')) as [RequestOf<'subscribe'>];
+    expect(subscribed.creditBytes).toBe(2 ** 30);
+    await broker.received('changeSubscription');
+    // More than a quarter of that, for a stream that is over: it is delivered as soon as it comes.
+    const records = Buffer.alloc(2 ** 26);
+    const { subscriptionId } = subscribed;
+    for (let i = 0; i < 5; i++) {
+      push(
+        {
+          ...{ type: 'push', subscriptionId, streamId: 99, error: null },
+          ...{ highWatermark: 0, lastStableOffset: 0, logStartOffset: 0 },
+        },
+        records,
+      );
+    }
+    const [grant] = await broker.received('grantCredit');
+    expect(grant?.body.creditBytes).toBeGreaterThanOrEqual(2 ** 28);
+    await consumer.close();
+    expect(await next).toEqual({ done: true, value: undefined });
+  });
+
   it('says what is wrong with the topic or the partition', async () => {
     await using broker = await ScriptedBroker.start({
       ...log(1),

@@ -283,6 +283,22 @@ describe('Producer', () => {
     expect(producer.bufferedBytes).toBe(0);
   });
 
+  it('has the messages of a call that waits for itself', async () => {
+    await using broker = await ScriptedBroker.start({ produce: acknowledge });
+    const producer = producerOf(broker);
+    // The topic is not known yet: the call waits.
+    const messages = [
+      { partition: 0, value: 'a' },
+      { partition: 0, value: 'b' },
+    ];
+    const sent = producer.sendBatch({ topic: 'orders', messages });
+    messages.length = 0;
+    messages.push({ partition: 0, value: 'another' });
+    expect((await sent).map(({ offset }) => offset)).toEqual([100, 101]);
+    const [request] = await broker.received('produce');
+    expect(request && valuesOf(request)).toEqual(['0: a b']);
+  });
+
   it('takes a message that is larger than its buffer when that is empty', async () => {
     await using broker = await ScriptedBroker.start({ produce: acknowledge });
     const producer = producerOf(broker, { bufferBytesMax: 100 });
