@@ -3,8 +3,9 @@
 // are too seldom and too various for a ring of their own.
 //
 // Bounded on the asking side, by count and bytes: of what the coordinator has not taken yet, and more generously of what it has
-// taken and not answered. It answers every command, some only after minutes (a member that waits for the others); its process
-// ends with its thread, so there is no other deadline.
+// taken and not answered. Commands that wait for other members get three quarters of that, so that there is room for heartbeats
+// and commits however many wait. The coordinator answers every command, some only after minutes (a member that waits for the
+// others); its process ends with its thread, so there is no other deadline.
 import { assert } from '../base/assert.js';
 import type { ErrorName } from '../base/errors.js';
 import type { GroupCommand, GroupReply } from '../coordinator/group/group-messages.js';
@@ -48,7 +49,9 @@ const COMMANDS_MAX = 50_000;
 const BYTES_MAX = 32 * 1024 * 1024;
 /** As much as one shard may hold of its members. */
 const TAKEN_BYTES_MAX = 128 * 1024 * 1024;
-/** What a command takes beside its bytes and texts, and each item of its lists. */
+/** Of each bound, for joins and syncs: they may wait for minutes. */
+const PATIENT_SHARE = 0.75;
+/** What a command takes beside its long texts and bytes, and each item of its lists. */
 const COMMAND_BYTES = 200;
 const ITEM_BYTES = 40;
 
@@ -76,7 +79,8 @@ export class CoordinatorClient implements GroupCoordinator {
   ask(command: GroupCommand, reply: (reply: GroupReply) => void): void {
     const { later } = this.#options;
     const bytes = bytesOf(command);
-    if (this.#draining || !this.#hasRoomFor(bytes)) {
+    const isPatient = command.type === 'join' || command.type === 'sync';
+    if (this.#draining || !this.#hasRoomFor(bytes, isPatient ? PATIENT_SHARE : 1)) {
       later(() => reply(refused('COORDINATOR_NOT_AVAILABLE')));
       return;
     }
@@ -111,14 +115,15 @@ export class CoordinatorClient implements GroupCoordinator {
     this.#untaken = this.#untaken.slice(count);
   }
 
-  #hasRoomFor(bytes: number): boolean {
+  #hasRoomFor(bytes: number, share: number): boolean {
     const {
       commandsMax = COMMANDS_MAX,
       bytesMax = BYTES_MAX,
       takenBytesMax = TAKEN_BYTES_MAX,
     } = this.#options;
-    if (this.#unanswered.size >= commandsMax) return false;
-    return this.#untakenBytes + bytes <= bytesMax && this.#takenBytes + bytes <= takenBytesMax;
+    if (this.#unanswered.size >= commandsMax * share) return false;
+    if (this.#untakenBytes + bytes > bytesMax * share) return false;
+    return this.#takenBytes + bytes <= takenBytesMax * share;
   }
 
   /** Takes no more commands, and has whoever waits for something else than the log answered. */
@@ -192,29 +197,43 @@ const refused = (error: ErrorName): GroupReply => ({ type: 'refused', error });
 
 /** Roughly what the command takes in memory. Its bytes must be copies. */
 function bytesOf(command: GroupCommand): number {
+  return COMMAND_BYTES + idBytes(command) + itemBytes(command);
+}
+
+/** Who asks may have made them as long as a request can be. */
+function idBytes(command: GroupCommand): number {
+  const group = 'groupId' in command ? command.groupId.length : 0;
+  const member = 'memberId' in command ? command.memberId.length + (command.instanceId?.length ?? 0) : 0;
+  return 2 * (group + member);
+}
+
+function itemBytes(command: GroupCommand): number {
   switch (command.type) {
     case 'join':
       return command.protocols.reduce(
-        (sum, { metadata }) => sum + ITEM_BYTES + copied(metadata),
-        COMMAND_BYTES,
+        (sum, { name, metadata }) => sum + ITEM_BYTES + 2 * name.length + copied(metadata),
+        2 * (command.reason?.length ?? 0),
       );
     case 'sync':
       return command.assignments.reduce(
-        (sum, { assignment }) => sum + ITEM_BYTES + copied(assignment),
-        COMMAND_BYTES,
+        (sum, { memberId, assignment }) => sum + ITEM_BYTES + 2 * memberId.length + copied(assignment),
+        0,
       );
     case 'leave':
-      return COMMAND_BYTES + command.members.length * ITEM_BYTES;
+      return command.members.reduce(
+        (sum, { memberId, reason }) => sum + ITEM_BYTES + 2 * (memberId.length + (reason?.length ?? 0)),
+        0,
+      );
     case 'commit-offsets':
-      return COMMAND_BYTES + command.topics.reduce((sum, { partitions }) => sum + offsetBytes(partitions), 0);
+      return command.topics.reduce((sum, { partitions }) => sum + offsetBytes(partitions), 0);
     case 'fetch-offsets':
     case 'delete-offsets':
-      return (
-        COMMAND_BYTES +
-        (command.topics ?? []).reduce((sum, { partitions }) => sum + ITEM_BYTES + 8 * partitions.length, 0)
+      return (command.topics ?? []).reduce(
+        (sum, { name, partitions }) => sum + ITEM_BYTES + 2 * name.length + 8 * partitions.length,
+        0,
       );
     default:
-      return COMMAND_BYTES;
+      return 0;
   }
 }
 

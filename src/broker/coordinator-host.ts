@@ -70,7 +70,7 @@ export class CoordinatorHost implements CoordinatorLog {
       logger,
       later,
     });
-    this.#service = new GroupService(this.#runtime);
+    this.#service = new GroupService(this.#runtime, later);
   }
 
   /** The supervisor runs; loads what is on the disk after a while. */

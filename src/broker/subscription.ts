@@ -139,14 +139,22 @@ export class Subscription {
       assert(!this.#streams.has(stream.id), 'a stream has a number of its own');
       this.#streams.set(stream.id, stream);
     }
-    this.#ports.withRoutes(
-      streams.flatMap(({ entry }) => (entry ? [entry] : [])),
-      () => {
-        for (const stream of streams) this.#line(stream);
-        this.#askForTurn();
-        opened();
-      },
-    );
+    // Each waits for its own partition: one that takes its time, as after a crash, does not hold up the others.
+    let opening = streams.length + 1;
+    let isBeginning = true;
+    const ended = () => {
+      if (--opening === 0) opened();
+    };
+    for (const stream of streams) {
+      this.#ports.withRoutes(stream.entry ? [stream.entry] : [], () => {
+        this.#line(stream);
+        if (!isBeginning) this.#askForTurn();
+        ended();
+      });
+    }
+    isBeginning = false;
+    this.#askForTurn();
+    ended();
   }
 
   /** Ends streams without a word; numbers that are not in use do no harm. */

@@ -45,7 +45,8 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
  * Reads the messages of a topic, those of each partition in their order. Begins with the first `next` of a loop;
- * leaving the loop closes it. A loop throws OdradekError: ODR_BROKER if the topic is missing or the position out of
+ * leaving the loop closes it, and so does the end; one that throws leaves it open, to {@link seek} and go on, or to
+ * {@link close}. A loop throws OdradekError: ODR_BROKER if the topic is missing or the position out of
  * range, ODR_CORRUPT, ODR_CONNECTION if no broker could be reached at the start; later it waits for them to come
  * back.
  *
@@ -190,8 +191,7 @@ export class Consumer<Key = Buffer, Value = Buffer>
 
   /** Ends the loops over this consumer. */
   close(): Promise<void> {
-    this.#cluster.signal.removeEventListener('abort', this.#onClusterClose);
-    this.#userSignal?.removeEventListener('abort', this.#onUserAbort);
+    this.#stopListening();
     this.#abort.abort();
     this.#announce();
     return Promise.resolve();
@@ -199,6 +199,11 @@ export class Consumer<Key = Buffer, Value = Buffer>
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #stopListening(): void {
+    this.#cluster.signal.removeEventListener('abort', this.#onClusterClose);
+    this.#userSignal?.removeEventListener('abort', this.#onUserAbort);
   }
 
   get #isActive(): boolean {
@@ -231,6 +236,8 @@ export class Consumer<Key = Buffer, Value = Buffer>
       })
       .catch((error: unknown) => {
         this.#startError = asOdradekError(error);
+        // There is nothing to close, and nobody may do it.
+        this.#stopListening();
       })
       .finally(() => this.#announce());
   }

@@ -55,7 +55,8 @@ export class Feeder {
       return;
     }
     const leader = view?.leaders[partition] ?? -1;
-    if (!view) this.#failed(reader, brokerError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic '${topic}'.`));
+    if (!view)
+      this.#failed(reader, brokerError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic '${topic}'.`));
     else if (leader === -1) this.#retryLater(reader, brokerError('LEADER_NOT_AVAILABLE'));
     else this.#feedOf(leader).begin(reader);
   }

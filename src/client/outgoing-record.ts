@@ -78,7 +78,7 @@ function isPairs(headers: MessageHeaders): headers is Extract<MessageHeaders, re
 
 function describe(value: unknown): string {
   return typeof value === 'object'
-    ? `${value?.constructor.name ?? 'an object'}: serialize it, or give the producer a format, as json()`
+    ? `${typeof value?.constructor === 'function' ? value.constructor.name : 'an object'}: serialize it, or give the producer a format, as json()`
     : typeof value;
 }
 

@@ -134,10 +134,9 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
   }
 
   /** Several messages for one topic; see {@link send}. */
-  sendBatch(
-    { topic, messages }: MessageBatch<Key, Value>,
-    { signal }: SendOptions = NO_OPTIONS,
-  ): Promise<SendResult[]> {
+  sendBatch(batch: MessageBatch<Key, Value>, { signal }: SendOptions = NO_OPTIONS): Promise<SendResult[]> {
+    if (!isObject(batch)) return Promise.reject(usageError('sendBatch() takes { topic, messages }.'));
+    const { topic, messages } = batch;
     if (signal?.aborted) return Promise.reject(signal.reason);
     const { promise, resolve, reject } = deferred<SendResult[]>();
     const waiting = this.#acceptAll(topic, messages, (error, results) => {

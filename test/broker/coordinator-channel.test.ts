@@ -136,8 +136,38 @@ describe('The channel to the coordinator', () => {
     expect(scene.handled).toHaveLength(3);
   });
 
+  it('keeps room for heartbeats and commits, however many wait for other members', () => {
+    const scene = new Scene({ commandsMax: 8 });
+    const joins = Array.from({ length: 8 }, () => scene.ask(join(new Uint8Array(0))));
+    scene.turn();
+    expect(joins.filter((replies) => replies.length === 0)).toHaveLength(6);
+    const beats = [scene.ask(heartbeat('a')), scene.ask(heartbeat('b')), scene.ask(heartbeat('c'))];
+    scene.turn();
+    expect(beats).toEqual([[], [], [NOT_AVAILABLE]]);
+
+    const heavy = new Scene({ takenBytesMax: 40_000 });
+    const asked = (command: GroupCommand) => {
+      const replies = heavy.ask(command);
+      heavy.turn();
+      heavy.serve();
+      heavy.deliver();
+      return replies;
+    };
+    const heavyJoins = Array.from({ length: 4 }, () => asked(join(new Uint8Array(9_000))));
+    expect(heavyJoins).toEqual([[], [], [], [NOT_AVAILABLE]]);
+    expect(asked(heartbeat('a'))).toEqual([]);
+  });
+
+  it('counts texts that a client made long', () => {
+    const scene = new Scene({ bytesMax: 10_000 });
+    const long = scene.ask(heartbeat('g'.repeat(5_000)));
+    const short = scene.ask(heartbeat('g'));
+    scene.turn();
+    expect([long, short]).toEqual([[NOT_AVAILABLE], []]);
+  });
+
   it('counts the bytes of commands that are not taken, and of those that are not answered', () => {
-    const scene = new Scene({ bytesMax: 10_000, takenBytesMax: 20_000 });
+    const scene = new Scene({ bytesMax: 10_000, takenBytesMax: 27_000 });
     const first = scene.ask(join(new Uint8Array(6000)));
     const second = scene.ask(join(new Uint8Array(6000)));
     const metadata = 'x'.repeat(5000);

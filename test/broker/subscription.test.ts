@@ -377,6 +377,19 @@ describe('Subscription', () => {
     expect(peer.pushes.map(({ streamId }) => streamId)).toEqual([1]);
   });
 
+  it('serves the partitions that are open while others are being opened', () => {
+    const scene = new PartitionScene();
+    scene.routing = [];
+    scene.partition(0).add(1);
+    scene.partition(1).add(1);
+    const peer = peerOf(scene);
+    peer.begin({ id: 1 }, { id: 2, index: 1 });
+    scene.routing[1]?.();
+    expect(peer.pushes.map(({ streamId }) => streamId)).toEqual([2]);
+    scene.routing[0]?.();
+    expect(peer.pushes.map(({ streamId }) => streamId)).toEqual([2, 1]);
+  });
+
   it('waits for memory, and passes it on when it has no use for it any more', () => {
     const scene = new PartitionScene({ readBytes: 4 * CHUNK_BYTES });
     scene.partition().add(2);

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { folder, run, start, startBroker } from './executable.js';
@@ -42,6 +45,21 @@ describe('The client commands', () => {
       expect(err).toContain('Start a broker with "odradek broker"');
       expect(err).not.toContain('    at ');
     }
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('say that their output cannot be written, and end with 1', async () => {
+    const executable = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [executable, 'topic', 'list', '--json'], {
+      stdio: ['ignore', full, 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    closeSync(full);
+    const [err, [code]] = await Promise.all([text(child.stderr ?? Readable.from([])), once(child, 'close')]);
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: expect.stringMatching(/^odradek: The output cannot be written: ENOSPC.*\n$/),
+    });
   });
 
   it('create, list, describe and delete topics', async () => {

@@ -376,6 +376,11 @@ describe('Producer', () => {
       { topic: 'orders', value: { a: 1 } },
       'not Object: serialize it, or give the producer a format',
     ],
+    [
+      'a value of bytes, also of an object without a prototype',
+      { topic: 'orders', value: Object.create(null) },
+      'not an object: serialize it',
+    ],
     ['a key of bytes', { topic: 'orders', key: 7, value: 'a' }, 'not number'],
     ['headers of bytes', { topic: 'orders', value: 'a', headers: { h: 1 } }, 'A header must be'],
     ['a whole time', { topic: 'orders', value: 'a', timestampMs: 1.5 }, 'whole milliseconds'],
@@ -392,6 +397,12 @@ describe('Producer', () => {
     await expect(producer.send({ topic: 'orders', partition: 0, value: 'a' })).resolves.toMatchObject({
       offset: 100,
     });
+  });
+
+  it('rejects a call for several messages without any', async () => {
+    await using broker = await ScriptedBroker.start({ produce: acknowledge });
+    const sent = producerOf(broker).sendBatch(undefined as never);
+    await expect(sent).rejects.toMatchObject({ code: 'ODR_USAGE' });
   });
 
   it.each<[string, ProducerOptions]>([

@@ -38,7 +38,12 @@ export class Subscriptions {
       return;
     }
     if (this.#byId.size >= SUBSCRIPTIONS_MAX) {
-      context.fail(failure('POLICY_VIOLATION', `A connection may have ${SUBSCRIPTIONS_MAX} subscriptions.`));
+      context.fail(
+        failure(
+          'POLICY_VIOLATION',
+          `A connection may have ${SUBSCRIPTIONS_MAX} subscriptions: more need another connection.`,
+        ),
+      );
       return;
     }
     const problem = startProblem(streams, () => false) ?? this.#reserve(streams.length);
@@ -52,7 +57,10 @@ export class Subscriptions {
     });
     this.#byId.set(subscriptionId, subscription);
     this.#connection.engage();
-    subscription.begin(this.#begins(streams), () => context.reply({ type: 'subscribe' }));
+    const answer = () => context.reply({ type: 'subscribe' });
+    // What is being opened when the time of the request is over begins all the same, later.
+    context.onCancel(answer, () => {});
+    subscription.begin(this.#begins(streams), answer);
   }
 
   change(context: RequestContext, request: ChangeSubscriptionRequest): void {
@@ -72,7 +80,9 @@ export class Subscriptions {
       return;
     }
     subscription.endStreams([...ends]);
-    subscription.begin(this.#begins(begin), () => context.reply({ type: 'changeSubscription' }));
+    const answer = () => context.reply({ type: 'changeSubscription' });
+    context.onCancel(answer, () => {});
+    subscription.begin(this.#begins(begin), answer);
   }
 
   grantCredit({ subscriptionId, creditBytes }: GrantCreditRequest): void {

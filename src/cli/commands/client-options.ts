@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { OdradekError } from '../../base/errors.js';
 import type { Client } from '../../client/index.js';
 import { parseAddress } from '../../config/address.js';
 import { EXIT_CODE } from './exit-code.js';
+import { reportFailure } from './report-failure.js';
 
 /** Options of every command that talks to a broker. */
 export interface ClientOptions {
@@ -49,7 +51,8 @@ export async function withClient<Result>(
 function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT_CODE.clean);
-    throw error;
+    reportFailure(new OdradekError('ODR_USAGE', `The output cannot be written: ${error.message}`));
+    process.exit(EXIT_CODE.failed);
   });
 }
 

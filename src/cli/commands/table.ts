@@ -7,12 +7,17 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
-/** Rows in columns of equal width under their titles, which are bold if `color`. */
+/** Names of groups and clients may hold anything: what would steer a terminal, or break a row, is written as JSON writes it. */
+const visible = (cell: string): string =>
+  cell.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** Rows in columns of equal width under their titles, which are bold if `color`. Control characters in cells are escaped. */
 export function renderTable(
   columns: readonly Column[],
-  rows: readonly (readonly string[])[],
+  texts: readonly (readonly string[])[],
   color: boolean,
 ): string {
+  const rows = texts.map((row) => row.map(visible));
   const widths = columns.map(({ title }, index) =>
     rows.reduce((width, row) => Math.max(width, row[index]?.length ?? 0), title.length),
   );
@@ -29,9 +34,9 @@ export function renderTable(
   return [color ? `${BOLD}${titles}${PLAIN}` : titles, ...rows.map(line)].map((text) => `${text}\n`).join('');
 }
 
-/** Rows with tabs between the cells and no titles, for pipes. */
+/** Rows with tabs between the cells and no titles, for pipes. Control characters in cells are escaped. */
 export function renderRows(rows: readonly (readonly string[])[]): string {
-  return rows.map((row) => `${row.join('\t')}\n`).join('');
+  return rows.map((row) => `${row.map(visible).join('\t')}\n`).join('');
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

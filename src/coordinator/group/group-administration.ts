@@ -8,7 +8,7 @@ import type {
   GroupListing,
   ListGroupsCommand,
 } from './group-messages.js';
-import { type GroupStore, inPieces } from './group-store.js';
+import type { GroupStore } from './group-store.js';
 
 export class GroupAdministration {
   readonly #store: GroupStore;
@@ -39,7 +39,7 @@ export class GroupAdministration {
       answer({ type: 'deleted', error: group === undefined ? 'GROUP_ID_NOT_FOUND' : 'NON_EMPTY_GROUP' });
       return;
     }
-    for (const piece of inPieces(this.#store.removeGroup(group))) this.#store.note(piece);
+    this.#store.noteTombstones(this.#store.removeGroup(group));
     this.#store.answerAfterAppends(answer, { type: 'deleted', error: 'NONE' });
   }
 }

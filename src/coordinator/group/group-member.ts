@@ -77,3 +77,16 @@ export class GroupMember {
 export function metadataBytes(protocols: readonly GroupProtocol[]): number {
   return protocols.reduce((bytes, { name, metadata }) => bytes + name.length + metadata.length, 0);
 }
+
+/** Roughly what a member takes beside its texts and bytes: objects, timers, places in maps. */
+const MEMBER_BYTES = 1024;
+
+/** Roughly what a member takes in memory, but for its assignment. */
+export function memberBytes(
+  { instanceId }: Pick<MemberIdentity, 'instanceId'>,
+  profile: MemberProfile,
+): number {
+  // The client or the instance is in the member's id once more.
+  const ids = 2 * (profile.clientId.length + (instanceId?.length ?? 0));
+  return MEMBER_BYTES + ids + metadataBytes(profile.protocols);
+}

@@ -16,7 +16,7 @@ import type { GroupConfig } from './group-config.js';
 import type { Answer, MemberProfile } from './group-member.js';
 import type { GroupCommand, GroupReply, GroupState } from './group-messages.js';
 import type { StoredOffset } from './group-offsets.js';
-import { type GroupEvents, GroupStore, inPieces } from './group-store.js';
+import { type GroupEvents, GroupStore } from './group-store.js';
 import { JoinGroup } from './join-group.js';
 import { Membership } from './membership.js';
 import { OffsetCommands } from './offset-commands.js';
@@ -129,9 +129,9 @@ export class GroupShard implements Shard<GroupCommand, GroupReply> {
       if (group.members.size > config.sizeMax) this.#rebalances.prepare(group, 'the group is too large');
     }
     // A topic may have been deleted, and made anew, while nobody could tell the shard.
-    this.#forgetOffsets((topic, topicId) => {
+    this.#forgetOffsets((topic) => {
       const present = ports.topic(topic)?.topicId;
-      return present !== undefined && topicId !== null && topicId !== present;
+      return present === undefined ? null : (topicId) => topicId !== null && topicId !== present;
     });
     this.#expiry.start();
   }
@@ -179,22 +179,25 @@ export class GroupShard implements Shard<GroupCommand, GroupReply> {
   /** A new topic of the same name is another one: what was committed for it stays. */
   topicsDeleted(names: readonly string[]): void {
     const deleted = new Set(names);
-    this.#forgetOffsets((topic, topicId) => {
-      if (!deleted.has(topic)) return false;
+    this.#forgetOffsets((topic) => {
+      if (!deleted.has(topic)) return null;
       const present = this.#store.ports.topic(topic)?.topicId;
-      return present === undefined || topicId !== present;
+      return (topicId) => present === undefined || topicId !== present;
     });
   }
 
-  #forgetOffsets(isGone: (topic: string, topicId: TopicId | null) => boolean): void {
+  /** `goneOf` says of a topic which of its offsets are gone, by the id that they were committed for; null: none. */
+  #forgetOffsets(goneOf: (topic: string) => ((topicId: TopicId | null) => boolean) | null): void {
     for (const group of [...this.#store.groups.values()]) {
-      const gone = [...group.offsets.topics()].flatMap(({ topic, partitions }) =>
-        [...partitions]
-          .filter(([, { topicId }]) => isGone(topic, topicId))
-          .map(([partition]) => ({ topic, partition })),
-      );
+      const gone: { topic: string; partition: number }[] = [];
+      for (const { topic, partitions } of group.offsets.topics()) {
+        const isGone = goneOf(topic);
+        if (isGone === null) continue;
+        for (const [partition, { topicId }] of partitions)
+          if (isGone(topicId)) gone.push({ topic, partition });
+      }
       if (gone.length === 0) continue;
-      for (const piece of inPieces(this.#store.removeOffsets(group, gone))) this.#store.note(piece);
+      this.#store.noteTombstones(this.#store.removeOffsets(group, gone));
       this.#store.dropIfUnused(group);
     }
   }

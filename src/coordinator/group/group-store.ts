@@ -25,7 +25,7 @@ export class GroupStore {
   readonly ports: ShardPorts;
   readonly groups = new Map<string, Group>();
   readonly events: GroupEvents = { rebalances: 0, expiredMembers: 0, expiredOffsets: 0, committedOffsets: 0 };
-  readonly usage: GroupUsage = { metadataBytes: 0 };
+  readonly usage: GroupUsage = { memberBytes: 0 };
   /** Ids that were given out, of all groups. */
   pendingMembers = 0;
   /** Whoever waits for the log. */
@@ -74,6 +74,22 @@ export class GroupStore {
   /** Appends records that nobody waits for: if they are lost, the shard is loaded anew and decides again. */
   note(records: readonly CoordinatorRecord[]): void {
     this.ports.append(records, () => {});
+  }
+
+  /** As {@link note}, for however many tombstones. They need not be written together: each stands for itself. */
+  noteTombstones(tombstones: readonly CoordinatorRecord[]): void {
+    for (const piece of inPieces(tombstones)) this.#noteFitting(piece);
+  }
+
+  /** A setting may have made the largest batch smaller than a piece. */
+  #noteFitting(piece: readonly CoordinatorRecord[]): void {
+    if (piece.length === 1 || this.ports.fits(piece)) {
+      this.note(piece);
+      return;
+    }
+    const middle = piece.length >> 1;
+    this.#noteFitting(piece.slice(0, middle));
+    this.#noteFitting(piece.slice(middle));
   }
 
   /** Answers when all that was appended so far is committed: what is told then cannot be lost any more. */
@@ -137,8 +153,8 @@ export function placesOf(group: Group): { readonly topic: string; readonly parti
   );
 }
 
-/** Pieces that the log takes. They need not be written together: each tombstone stands for itself. */
-export function* inPieces(records: readonly CoordinatorRecord[]): Generator<readonly CoordinatorRecord[]> {
+/** Pieces that the log usually takes. */
+function* inPieces(records: readonly CoordinatorRecord[]): Generator<readonly CoordinatorRecord[]> {
   let piece: CoordinatorRecord[] = [];
   let bytes = 0;
   for (const record of records) {

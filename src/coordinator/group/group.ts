@@ -13,7 +13,7 @@ import { assert, present } from '../../base/assert.js';
 import type { Timer } from '../../base/clock.js';
 import { OdradekError } from '../../base/errors.js';
 import { decodeSubscription } from '../../protocol/kafka/consumer-protocol.js';
-import { type Answer, type GroupMember, type MemberProfile, metadataBytes } from './group-member.js';
+import { type Answer, type GroupMember, type MemberProfile, memberBytes } from './group-member.js';
 import type { GroupProtocol, GroupReply, GroupState } from './group-messages.js';
 import { GroupOffsets } from './group-offsets.js';
 
@@ -21,7 +21,7 @@ const CONSUMER_PROTOCOL_TYPE = 'consumer';
 
 /** What the groups of a shard take together. */
 export interface GroupUsage {
-  metadataBytes: number;
+  memberBytes: number;
 }
 
 export class Group {
@@ -50,7 +50,7 @@ export class Group {
   /** How many members support each protocol. */
   readonly #supporters = new Map<string, number>();
   #awaitingJoin = 0;
-  #metadataBytes = 0;
+  #memberBytes = 0;
   #state: GroupState = 'Empty';
   #previousState: GroupState = 'Empty';
   /** Wall time of the entry into the state; null in records of older versions. */
@@ -58,7 +58,7 @@ export class Group {
   /** Topics of the members of the current generation; undefined: not worked out yet. */
   #subscribedTopics: ReadonlySet<string> | null | undefined;
 
-  constructor(id: string, usage: GroupUsage = { metadataBytes: 0 }) {
+  constructor(id: string, usage: GroupUsage = { memberBytes: 0 }) {
     this.id = id;
     this.#usage = usage;
   }
@@ -102,9 +102,9 @@ export class Group {
     return this.#members;
   }
 
-  /** Bytes of what all members say for their protocols. */
-  get metadataBytes(): number {
-    return this.#metadataBytes;
+  /** Roughly what all members take in memory. */
+  get memberBytes(): number {
+    return this.#memberBytes;
   }
 
   instance(instanceId: string): GroupMember | undefined {
@@ -120,7 +120,7 @@ export class Group {
       assert(!this.#instances.has(member.instanceId), 'an instance joins once');
       this.#instances.set(member.instanceId, member);
     }
-    this.#count(member.profile.protocols, 1);
+    this.#count(member, 1);
     this.leaderId ??= member.memberId;
   }
 
@@ -129,7 +129,7 @@ export class Group {
     assert(member.awaitingJoin === null && member.awaitingSync === null, 'a member that waits stays');
     assert(this.#members.delete(member.memberId), 'only members are removed');
     if (member.instanceId !== null) this.#instances.delete(member.instanceId);
-    this.#count(member.profile.protocols, -1);
+    this.#count(member, -1);
     this.pendingSyncs.delete(member.memberId);
     member.session.clear();
     if (this.leaderId === member.memberId) this.leaderId = this.#members.keys().next().value ?? null;
@@ -148,20 +148,20 @@ export class Group {
   }
 
   update(member: GroupMember, profile: MemberProfile): void {
-    this.#count(member.profile.protocols, -1);
+    this.#count(member, -1);
     member.profile = profile;
-    this.#count(profile.protocols, 1);
+    this.#count(member, 1);
   }
 
-  #count(protocols: readonly GroupProtocol[], by: 1 | -1): void {
-    for (const { name } of protocols) {
+  #count(member: GroupMember, by: 1 | -1): void {
+    for (const { name } of member.profile.protocols) {
       const supporters = (this.#supporters.get(name) ?? 0) + by;
       if (supporters > 0) this.#supporters.set(name, supporters);
       else this.#supporters.delete(name);
     }
-    const bytes = by * metadataBytes(protocols);
-    this.#metadataBytes += bytes;
-    this.#usage.metadataBytes += bytes;
+    const bytes = by * memberBytes(member, member.profile);
+    this.#memberBytes += bytes;
+    this.#usage.memberBytes += bytes;
   }
 
   get rebalanceTimeoutMs(): number {

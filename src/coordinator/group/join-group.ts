@@ -2,16 +2,22 @@
 import type { ErrorName } from '../../base/errors.js';
 import type { Random } from '../../base/random.js';
 import { type Group, topicsOf } from './group.js';
-import { type Answer, type GroupMember, type MemberProfile, metadataBytes } from './group-member.js';
+import {
+  type Answer,
+  type GroupMember,
+  type MemberProfile,
+  memberBytes,
+  metadataBytes,
+} from './group-member.js';
 import type { GroupProtocol, JoinGroupCommand } from './group-messages.js';
 import type { GroupStore } from './group-store.js';
 import {
-  GROUP_METADATA_BYTES_MAX,
+  GROUP_MEMBER_BYTES_MAX,
   isName,
   MEMBER_METADATA_BYTES_MAX,
   PENDING_MEMBERS_MAX,
   PROTOCOLS_MAX,
-  SHARD_METADATA_BYTES_MAX,
+  SHARD_MEMBER_BYTES_MAX,
 } from './limits.js';
 import type { Rebalances } from './rebalances.js';
 import { because, joined, joinFailure, memberError, SUPERSEDED_JOIN, syncFailure } from './replies.js';
@@ -70,7 +76,7 @@ export class JoinGroup {
     const { instanceId, memberId, protocolType } = command;
     const member = group.members.get(memberId);
     const former = member ?? (instanceId === null ? undefined : group.instance(instanceId));
-    if (!this.#hasRoom(group, former, profile)) {
+    if (!this.#hasRoom(group, former, join)) {
       if (member !== undefined) {
         this.#rebalances.remove(group, member);
         this.#rebalances.settle(group, 'the group is full');
@@ -86,12 +92,12 @@ export class JoinGroup {
    * While members join, those that have count: so a group that is too large, as after a change of the setting, loses
    * who comes last.
    */
-  #hasRoom(group: Group, member: GroupMember | undefined, profile: MemberProfile): boolean {
+  #hasRoom(group: Group, member: GroupMember | undefined, { command, profile }: Join): boolean {
     const { sizeMax } = this.#store.config;
-    const known = member === undefined ? 0 : metadataBytes(member.profile.protocols);
-    const moreBytes = metadataBytes(profile.protocols) - known;
-    if (group.metadataBytes + moreBytes > GROUP_METADATA_BYTES_MAX) return false;
-    if (this.#store.usage.metadataBytes + moreBytes > SHARD_METADATA_BYTES_MAX) return false;
+    const known = member === undefined ? 0 : memberBytes(member, member.profile);
+    const moreBytes = memberBytes(member ?? command, profile) - known;
+    if (moreBytes > 0 && group.memberBytes + moreBytes > GROUP_MEMBER_BYTES_MAX) return false;
+    if (moreBytes > 0 && this.#store.usage.memberBytes + moreBytes > SHARD_MEMBER_BYTES_MAX) return false;
     if (group.state === 'Empty') return true;
     if (group.state === 'PreparingRebalance')
       return (member?.awaitingJoin ?? null) !== null || group.awaitingJoin < sizeMax;

@@ -10,12 +10,14 @@ export const NAME_BYTES_MAX = 4_096;
 export const PROTOCOLS_MAX = 100;
 /** What a member says for all its protocols together. */
 export const MEMBER_METADATA_BYTES_MAX = 1024 * 1024;
-/** The same for all members of a group. */
-export const GROUP_METADATA_BYTES_MAX = 16 * 1024 * 1024;
+/** What the members of a group take in memory together. */
+export const GROUP_MEMBER_BYTES_MAX = 16 * 1024 * 1024;
 /** The same for all groups of a shard. */
-export const SHARD_METADATA_BYTES_MAX = 128 * 1024 * 1024;
+export const SHARD_MEMBER_BYTES_MAX = 128 * 1024 * 1024;
 /** A member that joins for the first time has no heartbeat yet; if the group is not complete by then, it has to come again. */
 export const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
+/** How long a group of static members, none of which has joined, waits at least before it looks again: a client may say 0. */
+export const STATIC_MEMBERS_WAIT_MS_MIN = 1_000;
 /** Tombstones go to the log in pieces of about so many bytes. */
 export const TOMBSTONES_BYTES = 128 * 1024;
 /** Offsets that a turn of the expiry looks at. */

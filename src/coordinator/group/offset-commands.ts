@@ -12,7 +12,7 @@ import type {
   GroupReply,
 } from './group-messages.js';
 import type { StoredOffset } from './group-offsets.js';
-import { type GroupStore, inPieces } from './group-store.js';
+import type { GroupStore } from './group-store.js';
 import { isName } from './limits.js';
 import { offsetRecord } from './records.js';
 import { memberError } from './replies.js';
@@ -75,7 +75,8 @@ export class OffsetCommands {
   #accept({ topics, retentionMs }: CommitOffsetsCommand): Acceptance {
     const { offsetMetadataBytesMax } = this.#store.config;
     const nowMs = this.#store.ports.clock.wallMs();
-    const expireTimestampMs = retentionMs === null || retentionMs < 0 ? null : nowMs + retentionMs;
+    const expireTimestampMs =
+      retentionMs === null || retentionMs < 0 ? null : Math.min(nowMs + retentionMs, Number.MAX_SAFE_INTEGER);
     const accepted: AcceptedOffset[] = [];
     const results = topics.map(({ name, topicId, partitions }) => ({
       name,
@@ -158,7 +159,7 @@ export class OffsetCommands {
   }
 
   #appendAll(tombstones: readonly CoordinatorRecord[], answer: Answer, reply: GroupReply): void {
-    for (const piece of inPieces(tombstones)) this.#store.note(piece);
+    this.#store.noteTombstones(tombstones);
     this.#store.answerAfterAppends(answer, reply);
   }
 }

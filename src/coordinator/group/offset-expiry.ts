@@ -1,11 +1,12 @@
 // What is kept of groups does not stay for ever. KIP-211: a group that has members, or had some until lately, keeps its offsets; an
 // empty one loses them offsets.retention.minutes after its last member has left, a simple one each so long after it was committed.
 // Offsets of topics that the consumers of a stable group no longer read go like those of a simple one. A group that is
-// empty and has no offsets goes too.
+// empty and has no offsets goes too. Unlike Kafka's, an empty group keeps what was committed for it from outside as long as a
+// simple one does, so that offsets that were reset before the members come back are there when they do.
 import type { Timer } from '../../base/clock.js';
 import type { Group } from './group.js';
 import type { StoredOffset } from './group-offsets.js';
-import { type GroupStore, inPieces } from './group-store.js';
+import type { GroupStore } from './group-store.js';
 import { EXPIRY_OFFSETS_PER_TURN, EXPIRY_PAUSE_MS } from './limits.js';
 
 interface Place {
@@ -33,7 +34,8 @@ function retentionBegin(group: Group): ((stored: StoredOffset) => number) | null
   const { state, protocolType, stateSinceMs, subscribedTopics } = group;
   const sinceCommit = ({ commitTimestampMs }: StoredOffset) => commitTimestampMs;
   if (protocolType === null) return sinceCommit;
-  if (state === 'Empty') return stateSinceMs === null ? sinceCommit : () => stateSinceMs;
+  if (state === 'Empty')
+    return stateSinceMs === null ? sinceCommit : (stored) => Math.max(stateSinceMs, sinceCommit(stored));
   return state === 'Stable' && subscribedTopics !== null ? sinceCommit : null;
 }
 
@@ -85,6 +87,6 @@ export class OffsetExpiry {
     const isUseless = group.state === 'Empty' && group.offsets.count === 0 && group.pendingMembers.size === 0;
     if (isUseless && group.isRecorded) tombstones.push(...this.#store.removeGroup(group));
     else this.#store.dropIfUnused(group);
-    for (const piece of inPieces(tombstones)) this.#store.note(piece);
+    this.#store.noteTombstones(tombstones);
   }
 }

@@ -11,7 +11,7 @@ import type { Group } from './group.js';
 import { type Answer, GroupMember, type MemberIdentity, type MemberProfile } from './group-member.js';
 import type { JoinGroupCommand } from './group-messages.js';
 import type { GroupStore } from './group-store.js';
-import { NEW_MEMBER_JOIN_TIMEOUT_MS } from './limits.js';
+import { NEW_MEMBER_JOIN_TIMEOUT_MS, STATIC_MEMBERS_WAIT_MS_MIN } from './limits.js';
 import { because, joined, joinFailure, SUPERSEDED_JOIN, syncFailure } from './replies.js';
 
 export class Rebalances {
@@ -137,8 +137,8 @@ export class Rebalances {
     });
   }
 
-  #limitJoin(group: Group): void {
-    this.#setJoinTimer(group, group.rebalanceTimeoutMs, () => this.#completeJoin(group));
+  #limitJoin(group: Group, leastMs = 0): void {
+    this.#setJoinTimer(group, Math.max(leastMs, group.rebalanceTimeoutMs), () => this.#completeJoin(group));
   }
 
   /** The first rebalance of a group lasts as long as it was said to, whoever has come. */
@@ -155,7 +155,7 @@ export class Rebalances {
     }
     if (group.members.size > 0 && !group.electJoinedLeader()) {
       // Only static members are left, and none has joined: their sessions decide.
-      this.#limitJoin(group);
+      this.#limitJoin(group, STATIC_MEMBERS_WAIT_MS_MIN);
       return;
     }
     group.beginGeneration(this.#store.ports.clock.wallMs());

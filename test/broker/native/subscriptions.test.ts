@@ -1,12 +1,28 @@
 // Subscriptions of a real broker, as they go over the wire.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { toBrokerId, toLeaderEpoch, toTopicId } from '../../../src/base/ids.js';
+import { silentLogger } from '../../../src/base/log.js';
 import { seededRandom } from '../../../src/base/random.js';
+import { SimulatedClock } from '../../../src/base/simulated-clock.js';
+import type { SupervisorReply } from '../../../src/broker/messages.js';
+import { NativeDoor } from '../../../src/broker/native/native-door.js';
+import { ReadBuffer } from '../../../src/broker/read-buffer.js';
+import { Router } from '../../../src/broker/router.js';
+import { parseBrokerConfig } from '../../../src/config/broker-config.js';
+import { SimulatedDisk } from '../../../src/io/simulated-disk.js';
+import { SimulatedJobs } from '../../../src/io/simulated-jobs.js';
+import { WriteBuffer } from '../../../src/partition/write-buffer.js';
+import { encodeFrame, splitFrame } from '../../../src/protocol/native/frame.js';
 import type { Push, RequestBody, StreamStart } from '../../../src/protocol/native/messages.js';
+import { encodeRequestHeader } from '../../../src/protocol/native/request-header.js';
+import { decodeResponseHeader } from '../../../src/protocol/native/response-header.js';
 import { BatchBuilder } from '../../../src/record/batch-builder.js';
 import { readBatchBytes } from '../../../src/record/batch-header.js';
 import { startBroker, type TestBroker } from '../../../src/testing/index.js';
+import { jobFunctions } from '../../../workers/job-functions.js';
 import { type Answer, NativeConnection } from '../../chaos/native-connection.js';
 import { chooseSeed, countFromEnvironment } from '../../chaos/seed.js';
+import { TestTransport } from '../test-transport.js';
 
 const TOPIC = 'orders';
 const PARTITIONS = 3;
@@ -203,5 +219,74 @@ describe('Subscriptions', () => {
     await subscriber.must({ type: 'unsubscribe', subscriptionId: 1 });
     await subscriber.closed;
     await quiet.close();
+  });
+});
+
+describe('Subscriptions to a partition that takes long to open', () => {
+  it('are told in time that they are there, and keep what they have', () => {
+    const clock = new SimulatedClock();
+    const random = seededRandom(1);
+    const disk = new SimulatedDisk({ random, scheduler: clock });
+    const parsed = parseBrokerConfig([]);
+    if ('failures' in parsed) throw new Error('the defaults are valid');
+    const opening: ((reply: SupervisorReply) => void)[] = [];
+    const brokerId = toBrokerId(1);
+    const router = new Router({
+      ...{ brokerId, clusterId: 'a-cluster', config: parsed.config, advertise: null },
+      writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
+      readBuffer: new ReadBuffer(64 * 1024),
+      // Answers when the test has it do so.
+      supervisor: { ask: (_command, _deadlineMs, reply) => opening.push(reply) },
+      coordinator: { ask: () => expect.unreachable() },
+      ...{ clock, disk, logger: silentLogger },
+      jobs: new SimulatedJobs({ random, scheduler: clock, disk, functions: jobFunctions }),
+      defer: (run) => clock.schedule(0, run),
+      later: (run) => clock.schedule(0, run),
+    });
+    const partition = {
+      ...{ leader: brokerId, leaderEpoch: toLeaderEpoch(0) },
+      ...{ replicas: [brokerId], inSyncReplicas: [brokerId] },
+    };
+    const topicId = toTopicId('o_EPBDsTQkm1Ua--nqUtaQ');
+    const image = { name: TOPIC, topicId, internal: false, overrides: {}, partitions: [partition] };
+    router.receive({ type: 'topics', updated: [image], deleted: [] });
+    const transport = new TestTransport();
+    transport.handler = router.accept(transport, (connection) => new NativeDoor(connection, router));
+    const send = (correlationId: number, timeoutMs: number, body: RequestBody) => {
+      transport.send(Buffer.concat(encodeFrame(encodeRequestHeader({ correlationId, timeoutMs, body }))));
+      clock.advance(0);
+    };
+    const answers = () => {
+      const bytes = Buffer.concat(transport.read.splice(0));
+      const all: { correlationId: number; error: string | null; type: string | undefined }[] = [];
+      for (let at = 0; at < bytes.length; ) {
+        const frame = bytes.subarray(at, at + 4 + bytes.readUInt32BE(at));
+        at += frame.length;
+        const { correlationId, error, body } = decodeResponseHeader(splitFrame(frame, frame.length).header);
+        all.push({ correlationId, error: error?.error ?? null, type: body?.type });
+      }
+      return all;
+    };
+
+    const hello = { versionMin: 1, versionMax: 1, clientSoftware: '', clientId: '' };
+    send(1, 0, { type: 'hello', ...hello });
+    const sizes = { creditBytes: 1000, pushBytesMax: 0 };
+    send(2, 5000, { type: 'subscribe', subscriptionId: 1, ...sizes, streams: [stream(1)] });
+    send(3, 5000, { type: 'changeSubscription', subscriptionId: 1, endStreamIds: [], begin: [stream(2)] });
+    expect(answers()).toEqual([{ correlationId: 1, error: null, type: 'hello' }]);
+    clock.advance(5000);
+    expect(answers()).toEqual([
+      { correlationId: 2, error: null, type: 'subscribe' },
+      { correlationId: 3, error: null, type: 'changeSubscription' },
+    ]);
+    expect([opening.length, router.streams.taken]).toEqual([1, 2]);
+    for (const reply of opening) reply({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', detail: '' });
+    clock.advance(1);
+    expect(answers()).toEqual([
+      { correlationId: 0, error: null, type: 'push' },
+      { correlationId: 0, error: null, type: 'push' },
+    ]);
+    expect(router.streams.taken).toBe(0);
+    router.close();
   });
 });

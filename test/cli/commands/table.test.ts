@@ -22,6 +22,18 @@ describe('renderTable', () => {
   });
 });
 
+describe('control characters in cells', () => {
+  const cell = 'a\u001b[2Jb\tc\nd\u009b';
+  const escaped = 'a\\u001b[2Jb\\u0009c\\u000ad\\u009b';
+
+  it('are escaped, so that names steer no terminal and break no row', () => {
+    expect(renderRows([[cell, 'é漢']])).toBe(`${escaped}\té漢\n`);
+    expect(renderTable([{ title: 'N' }, { title: 'X' }], [[cell, 'x']], false)).toBe(
+      `${'N'.padEnd(escaped.length)}  X\n${escaped}  x\n`,
+    );
+  });
+});
+
 describe('renderRows', () => {
   it('puts tabs between the cells', () => {
     expect(

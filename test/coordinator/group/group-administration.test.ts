@@ -76,6 +76,15 @@ describe('ListGroups', () => {
 });
 
 describe('DeleteGroups', () => {
+  it('takes away more offsets than the largest batch has room for', () => {
+    const scene = new Scene({}, 1_000);
+    for (let partition = 0; partition < 100; partition++) scene.commit(1, { partition });
+    expect(scene.delete()).toBe('NONE');
+    scene.restart();
+    expect(scene.state).toBe('Dead');
+    expect(scene.host.log).toHaveLength(201);
+  });
+
   it('deletes an empty group with all that it has, for good', () => {
     const scene = new Scene();
     const [member] = scene.stable();

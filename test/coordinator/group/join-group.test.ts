@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import {
-  GROUP_METADATA_BYTES_MAX,
+  GROUP_MEMBER_BYTES_MAX,
   MEMBER_METADATA_BYTES_MAX,
   NAME_BYTES_MAX,
   PENDING_MEMBERS_MAX,
-  SHARD_METADATA_BYTES_MAX,
+  SHARD_MEMBER_BYTES_MAX,
 } from '../../../src/coordinator/group/limits.js';
 import { INITIAL_DELAY_MS, REBALANCE_MS, Scene, SESSION_MS, subscription } from './scene.js';
 
@@ -185,10 +185,21 @@ describe('JoinGroup', () => {
     expect(again.reply.members).toHaveLength(2);
   });
 
+  it('bounds how many members there are, whatever they say', () => {
+    const scene = new Scene();
+    const clientId = 'c'.repeat(4_000);
+    let count = 0;
+    while (!scene.join({ clientId, protocols: [{ name: 'range', metadata: new Uint8Array(0) }] }).isAnswered)
+      count++;
+    expect(count * 8_000).toBeLessThan(GROUP_MEMBER_BYTES_MAX);
+    expect(count * 10_000).toBeGreaterThan(GROUP_MEMBER_BYTES_MAX);
+    expect(scene.stats.members).toBe(count);
+  });
+
   it('bounds what all members together say', () => {
     const scene = new Scene();
-    const metadata = new Uint8Array(MEMBER_METADATA_BYTES_MAX - 100);
-    const count = Math.floor(GROUP_METADATA_BYTES_MAX / metadata.length);
+    const metadata = new Uint8Array(MEMBER_METADATA_BYTES_MAX - 5_000);
+    const count = Math.floor(GROUP_MEMBER_BYTES_MAX / metadata.length);
     for (let index = 0; index < count; index++)
       expect(scene.join({ protocols: [{ name: 'range', metadata }] }).isAnswered).toBe(false);
     expect(scene.join({ protocols: [{ name: 'range', metadata }] }).reply.error).toBe(
@@ -201,7 +212,7 @@ describe('the limits of a shard', () => {
   it('bound what the members of all groups say, also after a restart', () => {
     const scene = new Scene({ initialRebalanceDelayMs: 0 });
     const protocols = [{ name: 'range', metadata: new Uint8Array(MEMBER_METADATA_BYTES_MAX - 100_000) }];
-    const count = Math.floor(SHARD_METADATA_BYTES_MAX / (protocols[0]?.metadata.length ?? 1));
+    const count = Math.floor(SHARD_MEMBER_BYTES_MAX / (protocols[0]?.metadata.length ?? 1));
     const join = (index: number) =>
       scene.join({ groupId: `g${index}`, protocols, sessionTimeoutMs: 100_000 });
     const members = Array.from({ length: count }, (_, index) => join(index));

@@ -28,6 +28,8 @@ export interface MemoryHostOptions {
   readonly topics: ReadonlyMap<string, CoordinatedTopic>;
   /** How long the next append takes; 0: it is committed before the call returns. */
   readonly appendMs?: () => number;
+  /** The largest batch that the log takes. */
+  readonly batchBytesMax?: number;
   /** Puts other parts in the places of ours. */
   readonly makeShard?: (config: GroupConfig, ports: ShardPorts) => GroupShardLike;
 }
@@ -115,9 +117,7 @@ export class MemoryHost {
       random,
       logger: silentLogger,
       topic: (name) => topics.get(name),
-      fits: (records) =>
-        records.reduce((bytes, { key, value }) => bytes + 20 + key.length + (value?.length ?? 0), 100) <=
-        BATCH_BYTES_MAX,
+      fits: (records) => this.#fits(records),
       append: (records, done) => {
         if (isCurrent()) this.#append(records, done);
         else done('NOT_COORDINATOR');
@@ -130,8 +130,15 @@ export class MemoryHost {
     };
   }
 
+  #fits(records: readonly CoordinatorRecord[]): boolean {
+    const { batchBytesMax = BATCH_BYTES_MAX } = this.#options;
+    const sizeOf = ({ key, value }: CoordinatorRecord) => 20 + key.length + (value?.length ?? 0);
+    return records.reduce((bytes, record) => bytes + sizeOf(record), 100) <= batchBytesMax;
+  }
+
   #append(records: readonly CoordinatorRecord[], done: (error: ErrorName | null) => void): void {
     const { clock, appendMs } = this.#options;
+    if (!this.#fits(records)) throw new Error(`${records.length} records do not fit a batch`);
     const logged = records.map(({ key, value }) => ({
       key: Buffer.from(key),
       value: value && Buffer.from(value),

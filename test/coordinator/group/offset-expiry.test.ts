@@ -61,6 +61,30 @@ describe('OffsetExpiry (KIP-211)', () => {
     expect(scene.state).toBe('Dead');
   });
 
+  it('keeps what is committed for an empty group from outside as long as what is committed for a simple one', () => {
+    const scene = new Scene();
+    const [member] = scene.stable();
+    const memberId = member?.memberId ?? '';
+    scene.commit(1, { generation: 1, memberId });
+    scene.commit(2, { generation: 1, memberId, partition: 1 });
+    scene.leave([{ memberId }]);
+    scene.clock.advance(RETENTION_MS - CHECK_MS);
+    scene.commit(7);
+    scene.restart();
+    scene.clock.advance(RETENTION_MS - CHECK_MS);
+    expect([scene.offset(), scene.offset('t', 1)]).toEqual([7, -1]);
+    scene.clock.advance(2 * CHECK_MS);
+    expect(scene.state).toBe('Dead');
+  });
+
+  it('keeps an offset for as long as a client can say, which is for ever', () => {
+    const scene = new Scene();
+    expect(scene.commitError(5, { retentionMs: Number.MAX_SAFE_INTEGER })).toBe('NONE');
+    scene.restart();
+    scene.clock.advance(2 * RETENTION_MS);
+    expect(scene.offset()).toBe(5);
+  });
+
   it('counts from the same moment after a restart', () => {
     const scene = new Scene();
     const [member] = scene.stable();

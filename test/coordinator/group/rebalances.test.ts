@@ -189,3 +189,23 @@ describe('a rebalance', () => {
     expect(scene.clock.pending).toBe(1);
   });
 });
+
+describe('a group of static members that say that nobody need wait', () => {
+  it('looks now and then whether one has joined, not all the time', () => {
+    const scene = new Scene();
+    scene.stable(3, (index) => ({
+      instanceId: `i${index}`,
+      rebalanceTimeoutMs: 0,
+      sessionTimeoutMs: 20_000,
+    }));
+    scene.leave([{ instanceId: 'i0' }]);
+    const endMs = scene.clock.monotonicMs() + 15_000;
+    let events = 0;
+    while (events < 100 && scene.clock.monotonicMs() < endMs && scene.clock.runNext()) events++;
+    expect(events).toBeLessThan(30);
+    expect(scene.state).toBe('PreparingRebalance');
+    const join = scene.join({ instanceId: 'i1', rebalanceTimeoutMs: 0 });
+    scene.clock.advance(2_000);
+    expect(join.reply).toMatchObject({ error: 'NONE', generation: 2 });
+  });
+});

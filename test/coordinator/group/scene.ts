@@ -77,12 +77,13 @@ export class Scene {
   readonly host: MemoryHost;
   appendMs = 0;
 
-  constructor(config: Partial<GroupConfig> = {}) {
+  constructor(config: Partial<GroupConfig> = {}, batchBytesMax = 1024 * 1024) {
     this.host = new MemoryHost({
       clock: this.clock,
       random: seededRandom(1),
       config: { ...CONFIG, ...config },
       topics: this.topics,
+      batchBytesMax,
       appendMs: () => this.appendMs,
     });
   }

@@ -78,7 +78,7 @@ class Process implements CoordinatorLog {
       topic: (name) => topics.get(name),
       ...{ clock, random, later, logger: silentLogger },
     });
-    this.service = new GroupService(this.runtime);
+    this.service = new GroupService(this.runtime, (run) => clock.after(0, run));
   }
 
   end(): void {
