@@ -106,7 +106,7 @@ export class ModelLog {
   highFloor = 0;
   /** Everything below survives a loss of power. */
   durableEnd = 0;
-  /** Everything below may have been deleted by a client. */
+  /** Everything below may have been deleted by a client, or have gone with the power. */
   deletedTo = 0;
   /** Everything below is gone for good. */
   startFloor = 0;
@@ -666,6 +666,8 @@ export class Model {
           `${log.name} ends at ${end} after a loss of power, but everything below ${log.durableEnd} was on the disk`,
       );
       this.#forgetFrom(log, end);
+      // Names of files go one by one: that of the first segment may be gone, and that of the next be there.
+      if (start > log.deletedTo && log.durableEnd <= log.deletedTo) this.#forgetBefore(log, start);
     }
     judge(
       end >= log.highFloor,
@@ -712,15 +714,25 @@ export class Model {
 
   /** What lay there went with the power. */
   #forgetFrom(log: ModelLog, end: number): void {
+    this.#forget(log, (offset) => offset >= end);
+    if (end < log.highFloor) log.wasCut = true;
+    log.highFloor = Math.min(log.highFloor, end);
+  }
+
+  /** What lay there went with the power. */
+  #forgetBefore(log: ModelLog, start: number): void {
+    this.#forget(log, (offset) => offset < start);
+    log.deletedTo = start;
+  }
+
+  #forget(log: ModelLog, isLost: (offset: number) => boolean): void {
     for (const [offset, batch] of log.batches) {
-      if (offset < end) continue;
+      if (!isLost(offset)) continue;
       log.batches.delete(offset);
       batch.place = null;
       batch.fate = 'lost';
       log.wasCut = true;
     }
-    if (end < log.highFloor) log.wasCut = true;
-    log.highFloor = Math.min(log.highFloor, end);
   }
 
   /** The first record of the log from `start` on that is not older, as a look-up by time must find it. */

@@ -97,6 +97,8 @@ describe('Subscriptions', () => {
     const random = seededRandom(seed);
     for (let i = 0; i < 60; i++) await produce(i % PARTITIONS, batchOf(100 + random.below(20_000)));
     let creditBytes = 5_000;
+    // Of what was granted, before the first push.
+    let restBytes = creditBytes / 16;
     let batches = 0;
     const connection = await open((push, records) => {
       expect(push.error, `SEED=${seed}`).toBeNull();
@@ -110,7 +112,6 @@ describe('Subscriptions', () => {
     const streams = Array.from({ length: PARTITIONS }, (_, partition) => stream(partition + 1, partition));
     const pushBytesMax = 1 + random.below(50_000);
     await connection.must({ type: 'subscribe', subscriptionId: 9, creditBytes, pushBytesMax, streams });
-    let restBytes = creditBytes / 16;
     const isSpent = () => creditBytes <= restBytes || batches === 60;
     while (batches < 60) {
       await vi.waitUntil(isSpent, { timeout: 20_000 });
