@@ -17,6 +17,8 @@ import { nextEpoch, type SupervisedPartition, type TopicRegistry } from './topic
 
 /** Recovery after a crash scans up to a segment; a slow disk takes its time. */
 const OPEN_DEADLINE_MS = 10 * 60_000;
+/** So many new partitions are opened at once; more wait for their first use. */
+const OPENED_AT_CREATION_MAX = 64;
 /** Another change of the topic was on its way to the metadata store: the epoch is written when that is through. */
 const CONFLICT_RETRY_MS = 10;
 const CONFLICTS_MAX = 100;
@@ -57,6 +59,12 @@ export class PartitionLifecycle {
   }
 
   // ---------------------------------------------------------------------------------------------------------- open
+
+  /** Has partitions that were just made opened, if they are not too many, so that the first record does not wait for it. */
+  openNew(partitions: readonly SupervisedPartition[]): void {
+    if (partitions.length > OPENED_AT_CREATION_MAX) return;
+    for (const partition of partitions) this.open(partition, () => {});
+  }
 
   /** `reply` is called when it is open and its route has been told, at once if it is open already. */
   open(partition: SupervisedPartition, reply: AnswerCommand): void {

@@ -14,8 +14,6 @@ import { type AnswerCommand, type SupervisorOptions, WORKER_DEADLINE_MS } from '
 import { newTopic, type SupervisedTopic, type TopicRegistry } from './topic-registry.js';
 import type { TopicTurns } from './topic-turns.js';
 
-/** Topics up to this size are opened as soon as they are created, so that the first record does not wait for it. */
-const OPENED_AT_CREATION_MAX = 64;
 const REMOVAL_RETRY_MS = 1000;
 
 export class TopicAdministration {
@@ -107,8 +105,7 @@ export class TopicAdministration {
     }
     this.#options.logger.info('topic created', { topic: name, partitions: replicas.length });
     reply({ type: 'topic', topic: this.#registry.image(name, created) });
-    if (replicas.length <= OPENED_AT_CREATION_MAX && !internal)
-      for (const partition of created.partitions) this.#lifecycle.open(partition, () => {});
+    if (!internal) this.#lifecycle.openNew(created.partitions);
   }
 
   #problemWith({ name, partitions, replicationFactor, overrides, internal }: NewTopic): Failure | null {

@@ -27,9 +27,6 @@ interface Change {
   readonly changed: (topic: SupervisedTopic) => void;
 }
 
-/** New partitions up to this number are opened at once, so that the first record does not wait for it. */
-const OPENED_AT_CREATION_MAX = 64;
-
 export class TopicAlteration {
   readonly #options: SupervisorOptions;
   readonly #registry: TopicRegistry;
@@ -85,9 +82,7 @@ export class TopicAlteration {
     const changed = (topic: SupervisedTopic) => {
       logger.info('partitions added', { topic: name, partitions: count });
       reply({ type: 'topic', topic: this.#registry.image(name, topic) });
-      const closed = topic.partitions.filter(({ phase }) => phase === 'closed');
-      if (closed.length <= OPENED_AT_CREATION_MAX)
-        for (const partition of closed) this.#lifecycle.open(partition, () => {});
+      this.#lifecycle.openNew(topic.partitions.filter(({ phase }) => phase === 'closed'));
     };
     this.#change({ name, validateOnly, change, changed }, reply);
   }

@@ -1,9 +1,8 @@
-import { brokerError, OdradekError } from '../base/errors.js';
-import { type DeleteRecordsPartition, REQUEST_PARTITIONS_MAX } from '../protocol/native/messages.js';
+import { OdradekError } from '../base/errors.js';
+import { askLeaders } from './ask-leaders.js';
 import type { Cluster } from './cluster.js';
 import { listOffsets } from './list-offsets.js';
 import { wholeNumber } from './option-check.js';
-import { retry } from './retry.js';
 
 /** What is to be deleted of a partition. */
 export interface RecordsBefore {
@@ -44,44 +43,14 @@ export async function deleteRecords(
     const listed = await listOffsets(cluster, topic, highWatermarks);
     for (const { partition, offset } of listed.values()) offsets.set(partition, offset);
   }
-  const deleted = new Map<number, DeletedRecords>();
-  await retry(cluster, { timeoutMs: cluster.options.requestTimeoutMs }, async (failures) => {
-    if (failures > 0) await cluster.refreshTopic(topic);
-    const left = new Map([...offsets].filter(([partition]) => !deleted.has(partition)));
-    const error = await deleteOnce(cluster, topic, left, deleted);
-    if (error) throw error;
+  const deleted = await askLeaders(cluster, topic, offsets, async (connection, questions) => {
+    const { body } = await connection.request({
+      type: 'deleteRecords',
+      partitions: questions.map(([partition, before]) => ({ topic, partition, before })),
+    });
+    return body.partitions;
   });
-  return [...deleted.values()].sort((a, b) => a.partition - b.partition);
-}
-
-/** Adds what it can to `deleted`; returns an error if something is left. */
-async function deleteOnce(
-  cluster: Cluster,
-  topic: string,
-  offsets: ReadonlyMap<number, number>,
-  deleted: Map<number, DeletedRecords>,
-): Promise<OdradekError | null> {
-  const { leaders } = await cluster.topic(topic);
-  const byLeader = new Map<number, DeleteRecordsPartition[]>();
-  for (const [partition, before] of offsets) {
-    const leader = leaders[partition] ?? -1;
-    byLeader.set(leader, [...(byLeader.get(leader) ?? []), { topic, partition, before }]);
-  }
-  let failure: OdradekError | null = null;
-  for (const [leader, partitions] of byLeader) {
-    if (leader === -1) return brokerError('LEADER_NOT_AVAILABLE');
-    for (let start = 0; start < partitions.length; start += REQUEST_PARTITIONS_MAX) {
-      const connection = await cluster.connection(leader);
-      const { body } = await connection.request({
-        type: 'deleteRecords',
-        partitions: partitions.slice(start, start + REQUEST_PARTITIONS_MAX),
-      });
-      for (const { partition, logStartOffset, error } of body.partitions) {
-        if (error) failure = brokerError(error.error, error.detail);
-        else deleted.set(partition, { partition, logStartOffset });
-      }
-    }
-  }
-  if (failure || [...offsets.keys()].every((partition) => deleted.has(partition))) return failure;
-  return new OdradekError('ODR_PROTOCOL', `The broker did not answer for all partitions of ${topic}.`);
+  return [...deleted.values()]
+    .map(({ partition, logStartOffset }) => ({ partition, logStartOffset }))
+    .sort((a, b) => a.partition - b.partition);
 }

@@ -6,7 +6,7 @@ import { SimulatedClock } from '../../src/base/simulated-clock.js';
 import type { CoordinatorLog, CoordinatorPartition } from '../../src/coordinator/coordinator-log.js';
 import { CoordinatorRuntime } from '../../src/coordinator/coordinator-runtime.js';
 import type { GroupCommand, GroupReply } from '../../src/coordinator/group/group-messages.js';
-import { makeGroupShard } from '../../src/coordinator/group/group-shard.js';
+import { GroupShard } from '../../src/coordinator/group/group-shard.js';
 import { GroupService } from '../../src/coordinator/group-service.js';
 import { CONFIG, topicIdOf } from './group/scene.js';
 
@@ -54,8 +54,8 @@ class Scene {
     const runtime = new CoordinatorRuntime<GroupCommand, GroupReply>({
       name: 'group',
       log: LOG,
-      makeShard: (partition, ports) => {
-        const shard = makeGroupShard(CONFIG)(partition, ports);
+      makeShard: (_partition, ports) => {
+        const shard = new GroupShard(CONFIG, ports);
         const handle = shard.handle.bind(shard);
         shard.handle = (command, reply) => {
           if (command.type === 'list') this.lists++;

@@ -9,7 +9,7 @@
 import { assert, assertNever } from '../../base/assert.js';
 import type { ErrorName } from '../../base/errors.js';
 import type { TopicId } from '../../base/ids.js';
-import type { CoordinatorRecord, MakeShard, Shard, ShardPorts } from '../shard.js';
+import type { CoordinatorRecord, Shard, ShardPorts } from '../shard.js';
 import type { Group } from './group.js';
 import { GroupAdministration } from './group-administration.js';
 import type { GroupConfig } from './group-config.js';
@@ -23,12 +23,6 @@ import { OffsetCommands } from './offset-commands.js';
 import { OffsetExpiry } from './offset-expiry.js';
 import { Rebalances } from './rebalances.js';
 import { decodeRecord, type OffsetPlace, type RecordedGroup } from './records.js';
-
-/** Makes the shards of the group coordinator. */
-export const makeGroupShard =
-  (config: GroupConfig): MakeShard<GroupCommand, GroupReply> =>
-  (_partition, ports) =>
-    new GroupShard(config, ports);
 
 /** Counters of a shard: what there is now, and what has happened since it was loaded. */
 export interface GroupStats extends Readonly<GroupEvents> {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/base/log.js';
 import { seededRandom } from '../../../src/base/random.js';
 import { SimulatedClock } from '../../../src/base/simulated-clock.js';
-import { makeGroupShard } from '../../../src/coordinator/group/group-shard.js';
+import { GroupShard } from '../../../src/coordinator/group/group-shard.js';
 import { CONFIG, INITIAL_DELAY_MS, Scene, SESSION_MS, topicIdOf } from './scene.js';
 
 describe('GroupShard', () => {
@@ -140,7 +140,7 @@ describe('GroupShard', () => {
   });
 
   it('does not start with a record that it cannot read', () => {
-    const shard = makeGroupShard(CONFIG)(0, {
+    const shard = new GroupShard(CONFIG, {
       clock: new SimulatedClock(),
       random: seededRandom(1),
       logger: silentLogger,
