@@ -4,11 +4,9 @@
 // the copy before it to be read. A read costs tens of nanoseconds. Layout in 32-bit words, two cache lines a view:
 //
 //   0       sequence: publications so far, modulo 2^32; its lowest bit tells which copy holds
-//   1       spare
-//   2       copy 0
+//   1       copy 0
 //   16      wanted: 1 while a reader waits for the next publication (written by both sides)
-//   17      spare
-//   18      copy 1
+//   17      copy 1
 //
 // A copy:
 //
@@ -20,6 +18,7 @@
 //   8       log end offset
 //   10      base offset of the active segment
 //   12      bytes of the active segment
+//   14      replacements: how often compaction put new files in the place of segments, modulo 2^32
 //
 // All words go through Atomics, which gives them one total order; plain reads could move past the sequence check.
 import { assert } from '../base/assert.js';
@@ -28,8 +27,8 @@ import { type LeaderEpoch, type Offset, toLeaderEpoch, toOffset } from '../base/
 const VIEW_WORDS = 32;
 const SEQUENCE = 0;
 const WANTED = 16;
-const COPY_0 = 2;
-const COPY_1 = 18;
+const COPY_0 = 1;
+const COPY_1 = 17;
 
 const GENERATION = 0;
 const LEADER_EPOCH = 1;
@@ -39,6 +38,7 @@ const HIGH_WATERMARK = 6;
 const LOG_END = 8;
 const SEGMENT_BASE = 10;
 const SEGMENT_BYTES = 12;
+const REPLACEMENTS = 14;
 
 const HIGH = 2 ** 32;
 
@@ -52,6 +52,8 @@ export interface Published {
   segmentBaseOffset: Offset;
   /** How many bytes of the active segment hold published batches. */
   segmentBytes: number;
+  /** How often compaction replaced files since the log was opened: what a reader knew of them before is void. */
+  replacements: number;
 }
 
 /** Views of up to `count` partitions in shared memory, addressed by slot. */
@@ -96,6 +98,7 @@ export class ViewWriter {
     storeWide(words, copy + LOG_END, state.logEndOffset);
     storeWide(words, copy + SEGMENT_BASE, state.segmentBaseOffset);
     storeWide(words, copy + SEGMENT_BYTES, state.segmentBytes);
+    Atomics.store(words, copy + REPLACEMENTS, state.replacements);
     return this.#show(sequence);
   }
 
@@ -146,6 +149,7 @@ export class ViewReader {
       const logEndOffset = loadWide(words, copy + LOG_END);
       const segmentBaseOffset = loadWide(words, copy + SEGMENT_BASE);
       const segmentBytes = loadWide(words, copy + SEGMENT_BYTES);
+      const replacements = Atomics.load(words, copy + REPLACEMENTS);
       if (Atomics.load(words, base + SEQUENCE) !== sequence) continue;
       if (generation !== this.#generation) return null;
       return {
@@ -156,6 +160,7 @@ export class ViewReader {
         logEndOffset: toOffset(logEndOffset),
         segmentBaseOffset: toOffset(segmentBaseOffset),
         segmentBytes,
+        replacements,
       };
     }
   }

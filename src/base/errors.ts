@@ -66,7 +66,7 @@ export const ERRORS = {
   KAFKA_STORAGE_ERROR: row(
     56,
     true,
-    'The disk refused the write or the read; the broker log names the cause.',
+    'The disk of the partition is full or failing; the log of the broker says which. A full one is written to again by itself.',
   ),
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED: row(53, false, 'Transactions are not served.'),
   UNKNOWN_PRODUCER_ID: row(59, false, 'The broker has no state for this producer id.'),

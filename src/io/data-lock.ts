@@ -13,7 +13,7 @@
 import * as fs from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { OdradekError } from '../base/errors.js';
 import { systemRandom } from '../base/random.js';
 
@@ -61,7 +61,14 @@ export async function acquireDirectoryLock(
     const path = join(directory, LOCK_FILE);
     if (ON_LINUX) socket = await bindSocket(directory);
     const text = await writeLockFile(directory, { touchMs, staleMs });
-    return new HeldLock(path, text, socket, touchMs);
+    if (text === null && socket === null) throw new Error('there is no room on the disk for the lock file');
+    return new HeldLock({
+      path,
+      text,
+      socket,
+      touchMs,
+      write: () => writeLockFile(directory, { touchMs, staleMs }),
+    });
   } catch (error) {
     socket?.close();
     if (error instanceof OdradekError) throw error;
@@ -74,16 +81,28 @@ export async function acquireDirectoryLock(
 
 class HeldLock implements DirectoryLock {
   readonly #path: string;
-  readonly #text: string;
+  /** Of the lock file; null: the disk had no room for it, and the socket alone holds the directory. */
+  #text: string | null;
   readonly #socket: Server | null;
+  readonly #write: () => Promise<string | null>;
   readonly #timer: NodeJS.Timeout;
+  #touching: Promise<void> = Promise.resolve();
   #released = false;
 
-  constructor(path: string, text: string, socket: Server | null, touchMs: number) {
-    this.#path = path;
-    this.#text = text;
-    this.#socket = socket;
-    this.#timer = setInterval(() => this.#touch(), touchMs);
+  constructor(options: {
+    path: string;
+    text: string | null;
+    socket: Server | null;
+    touchMs: number;
+    write: () => Promise<string | null>;
+  }) {
+    this.#path = options.path;
+    this.#text = options.text;
+    this.#socket = options.socket;
+    this.#write = options.write;
+    this.#timer = setInterval(() => {
+      this.#touching = this.#touching.then(() => this.#touch());
+    }, options.touchMs);
     this.#timer.unref();
   }
 
@@ -91,15 +110,25 @@ class HeldLock implements DirectoryLock {
     if (this.#released) return;
     this.#released = true;
     clearInterval(this.#timer);
-    if ((await readText(this.#path)) === this.#text) await fs.rm(this.#path, { force: true });
+    await this.#touching;
+    try {
+      if (this.#text !== null && (await readText(this.#path)) === this.#text)
+        await fs.rm(this.#path, { force: true });
+    } catch {
+      // On a disk that has failed the file stays, and is stale when this process is gone.
+    }
     const socket = this.#socket;
     if (socket !== null) await new Promise<void>((resolve) => socket.close(() => resolve()));
   }
 
-  #touch(): void {
-    const now = new Date();
-    // A directory that cannot be touched any more has troubles that others will tell of.
-    fs.utimes(this.#path, now, now).catch(() => {});
+  async #touch(): Promise<void> {
+    if (this.#released) return;
+    try {
+      if (this.#text === null) this.#text = await this.#write();
+      else await fs.utimes(this.#path, new Date(), new Date());
+    } catch {
+      // A directory that cannot be touched any more has troubles that others will tell of.
+    }
   }
 }
 
@@ -110,6 +139,19 @@ function heldBy(directory: string, owner: Owner | null): OdradekError {
     'ODR_START',
     `the data directory ${directory} is in use by ${who}: stop that broker, or choose another --data-dir`,
   );
+}
+
+/** Whether two paths lead to the same directory; both must be there. */
+export async function sameDirectory(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map((path) => fs.stat(path, { bigint: true })));
+  return one?.dev === other?.dev && one?.ino === other?.ino;
+}
+
+/** Whether one of two directories lies within the other; both must be there. */
+export async function areNested(a: string, b: string): Promise<boolean> {
+  const [one = '', other = ''] = await Promise.all([a, b].map((path) => fs.realpath(path)));
+  const [outer, inner] = one.length < other.length ? [one, other] : [other, one];
+  return inner !== outer && inner.startsWith(outer.endsWith(sep) ? outer : outer + sep);
 }
 
 async function bindSocket(directory: string): Promise<Server> {
@@ -129,25 +171,42 @@ async function bindSocket(directory: string): Promise<Server> {
   return server;
 }
 
-/** Writes the lock file unless someone holds it; returns its text. */
-async function writeLockFile(directory: string, timing: Required<DirectoryLockOptions>): Promise<string> {
+/** Writes the lock file unless someone holds it; returns its text, or null if the disk has no room for it. */
+async function writeLockFile(
+  directory: string,
+  timing: Required<DirectoryLockOptions>,
+): Promise<string | null> {
   const path = join(directory, LOCK_FILE);
   const text = `${JSON.stringify(await describeThisProcess())}\n`;
   // The file appears with its content, or others could take one that is not yet written for a broken one.
   const draft = `${path}.${process.pid}-${systemRandom.uint32().toString(36)}`;
-  await fs.writeFile(draft, text, { flag: 'wx' });
   try {
+    const hasRoom = await writeDraft(draft, text);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (await place(draft, path)) return text;
+      if (hasRoom && (await place(draft, path))) return text;
       const found = await readText(path);
+      if (found === null && !hasRoom) return null;
       if (found === null) continue;
       const owner = parseOwner(found);
       if (owner !== null && !(await isStale(path, draft, owner, timing))) throw heldBy(directory, owner);
+      if (!hasRoom) return null;
       await takeAway(path, `${draft}-stale`, found);
     }
     throw heldBy(directory, parseOwner(await readText(path)));
   } finally {
     await fs.rm(draft, { force: true });
+  }
+}
+
+/** False if there is no room for the text; the file is there all the same. */
+async function writeDraft(draft: string, text: string): Promise<boolean> {
+  try {
+    await fs.writeFile(draft, text, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+    return false;
   }
 }
 

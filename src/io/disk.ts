@@ -1,7 +1,7 @@
 // The Disk port: everything that the log asks of a file system. The node implementation is node-disk.ts, the twin that
 // tears, loses and fails within the same contract is simulated-disk.ts.
 
-/** Why a disk call failed, in the words of errno. */
+/** Why a disk call failed, in the words of errno. ENOSPC also stands for EDQUOT and EFBIG: there is no room for more. */
 export type DiskErrorCode = 'ENOENT' | 'EEXIST' | 'ENOSPC' | 'EIO' | 'EMFILE' | 'EACCES' | 'EROFS' | 'EOTHER';
 
 export class DiskError extends Error {
@@ -14,11 +14,22 @@ export class DiskError extends Error {
     this.code = code;
     this.path = path;
   }
+
+  /** Whether the disk has no room: the same call works once there is some. */
+  get isFull(): boolean {
+    return this.code === 'ENOSPC';
+  }
+
+  /** Whether it says nothing against the disk: there was no room, or the process had no descriptors left. */
+  get passes(): boolean {
+    return this.isFull || this.code === 'EMFILE';
+  }
 }
 
 /**
  * An open file, named by its path. How many descriptors stand behind such handles is bounded by the implementation, which
  * closes the least recently used and opens them again; an unlinked file stays readable only while its descriptor is open.
+ * A handle for reading never comes to mean another file that was given the name: it fails with ENOENT then.
  */
 export interface DiskFile {
   readonly path: string;
@@ -40,6 +51,8 @@ export interface Disk {
   close(file: DiskFile): void;
   /** In bytes. */
   size(file: DiskFile): number;
+  /** Whether its path still leads to the file: it was not renamed, removed or replaced by another thread. */
+  isCurrent(file: DiskFile): boolean;
   /** Writes the pieces one after the other from `position` on; all of them, or throws. */
   write(file: DiskFile, position: number, pieces: readonly Uint8Array[]): void;
   /** Fills `target` from `position`; returns the number of bytes read, less than asked only at the end of the file. */

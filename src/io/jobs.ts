@@ -10,12 +10,19 @@ export type JobName = keyof JobTable;
 type Input<Name extends JobName> = JobTable[Name] extends { input: infer I } ? I : never;
 type Output<Name extends JobName> = JobTable[Name] extends { output: infer O } ? O : never;
 
+/** `awaited`: something cannot go on before the job is done. `background`: it gives way to all that are awaited. */
+export type JobUrgency = 'awaited' | 'background';
+
 export interface Jobs {
-  /** Runs a job; `done` is called once, in a later turn. The queue is bounded: beyond it `done` gets an error. */
+  /**
+   * Runs a job; `done` is called once, in a later turn. The queue is bounded: beyond it `done` gets an error.
+   * `urgency`: `awaited` if absent.
+   */
   run<Name extends JobName>(
     name: Name,
     input: Input<Name>,
     done: (error: Error | null, output: Output<Name> | undefined) => void,
+    urgency?: JobUrgency,
   ): void;
 }
 

@@ -1,11 +1,26 @@
 // The file handles of one NodeDisk and the descriptors behind them. Handles are as many as the log has files; descriptors
 // are bounded: the least recently used one is closed when the bound is passed and opened again when its handle is used.
+// One for reading is only opened again if it is the same file still that has the name: another thread may have replaced it.
 // A descriptor is not closed while an asynchronous operation uses it (its number could come to mean another file), nor
 // once its file was removed (it could not be opened again).
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { assert } from '../base/assert.js';
 import { DiskError, type DiskFile } from './disk.js';
+
+interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  /** A number that is free again may be given to another file. */
+  readonly birthtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** Where a file system does not know when a file was made, the time of its last change may be given instead: it tells nothing. */
+const isSame = (known: FileIdentity, found: FileIdentity): boolean =>
+  known.ino === found.ino &&
+  known.dev === found.dev &&
+  (known.birthtimeNs === found.birthtimeNs || found.birthtimeNs === found.ctimeNs);
 
 export class OpenFile implements DiskFile {
   path: string;
@@ -18,6 +33,8 @@ export class OpenFile implements DiskFile {
   unlinked = false;
   /** Where the file will be once the rename under way is done. */
   movingTo: string | null = null;
+  /** Tells a file that is read from all others. */
+  identity: FileIdentity | null = null;
 
   constructor(path: string, mode: 'read' | 'write') {
     this.path = path;
@@ -89,6 +106,14 @@ export class OpenFiles {
     else this.#trim();
   }
 
+  /** Whether the path leads to the file. Throws the system's error. */
+  isCurrent(file: OpenFile): boolean {
+    if (file.unlinked) return false;
+    const found = statSync(file.path, { bigint: true, throwIfNoEntry: false });
+    const identity = file.identity ?? fstatSync(this.descriptor(file), { bigint: true });
+    return found !== undefined && isSame(identity, found);
+  }
+
   /** Ends the handle; its descriptor is closed once no operation uses it. */
   close(file: OpenFile): void {
     assert(!file.closed, `closed twice: ${file.path}`);
@@ -152,11 +177,21 @@ export class OpenFiles {
 
   #attach(file: OpenFile, path: string, flags: number): number {
     const descriptor = this.#openDescriptor(path, flags);
+    if (file.mode === 'read') this.#identify(file, descriptor);
     file.descriptor = descriptor;
     this.#recent.add(file);
     this.#newest = file;
     this.#trim();
     return descriptor;
+  }
+
+  #identify(file: OpenFile, descriptor: number): void {
+    const { dev, ino, birthtimeNs, ctimeNs } = fstatSync(descriptor, { bigint: true });
+    const found = { dev, ino, birthtimeNs, ctimeNs };
+    file.identity ??= found;
+    if (isSame(file.identity, found)) return;
+    closeSync(descriptor);
+    throw new DiskError('ENOENT', file.path, 'cannot open again: another file has its name');
   }
 
   #openDescriptor(path: string, flags: number): number {

@@ -92,7 +92,10 @@ export class SimulatedDisk implements Disk {
   readonly #names = new SimulatedNames();
   readonly #handles = new Set<SimulatedHandle>();
   readonly #effects = new Set<PendingEffect>();
-  readonly #probabilities = new Map<DiskOperation, number>();
+  readonly #probabilities = new Map<
+    DiskOperation,
+    { readonly probability: number; readonly code: DiskErrorCode }
+  >();
   #faults: PendingFault[] = [];
   #usedBytes = 0;
   /** Counts the processes: what an earlier one started never completes. */
@@ -120,10 +123,10 @@ export class SimulatedDisk implements Disk {
     this.#faults.push({ fault, times: fault.times ?? 1 });
   }
 
-  /** Each call of the operation fails with EIO with this probability, in [0, 1]. */
-  failSometimes(operation: DiskOperation, probability: number): void {
+  /** Each call of the operation fails with this probability, in [0, 1]. */
+  failSometimes(operation: DiskOperation, probability: number, code: DiskErrorCode = 'EIO'): void {
     assert(probability >= 0 && probability <= 1, `not a probability: ${probability}`);
-    this.#probabilities.set(operation, probability);
+    this.#probabilities.set(operation, { probability, code });
   }
 
   /** No more faults than those that happened. */
@@ -179,6 +182,11 @@ export class SimulatedDisk implements Disk {
 
   // Inspection
 
+  /** How many bytes the files take. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
   /** The paths of all files, absolute, sorted. */
   files(): string[] {
     return this.#names.files();
@@ -227,6 +235,12 @@ export class SimulatedDisk implements Disk {
   size(file: DiskFile): number {
     if (this.#enter('size', file.path)) throw this.#die('size', file.path);
     return this.#own(file).file.size;
+  }
+
+  isCurrent(file: DiskFile): boolean {
+    if (this.#crashed) throw this.#die('look up', file.path);
+    const handle = this.#own(file);
+    return this.#names.find(handle.path) === handle.file;
   }
 
   write(file: DiskFile, position: number, pieces: readonly Uint8Array[]): void {
@@ -482,10 +496,13 @@ export class SimulatedDisk implements Disk {
       pending.times--;
       if (pending.times === 0) this.#faults.splice(this.#faults.indexOf(pending), 1);
     }
-    const probability = this.#probabilities.get(operation) ?? 0;
+    const { probability, code: sometimes } = this.#probabilities.get(operation) ?? {
+      probability: 0,
+      code: 'EIO',
+    };
     const struck = probability > 0 && this.#chances.uint32() < probability * 2 ** 32;
     if (pending === undefined && !struck) return null;
-    const code = pending?.fault.code ?? 'EIO';
+    const code = pending ? (pending.fault.code ?? 'EIO') : sometimes;
     return new DiskError(code, path, `cannot ${operation} (simulated ${code})`);
   }
 

@@ -52,13 +52,21 @@ function commit(operation: NameOperation): void {
   for (const { folder, name, node } of operation.changes) set(folder.durable, name, node);
 }
 
+/** Paths that were taken apart before: a simulation asks for the same ones again and again. */
+const knownPaths = new Map<string, readonly string[]>();
+const KNOWN_PATHS_MAX = 4096;
+
 /** The parts of a path, which lead from the root: `/a//b/` and `a/b` are the same. */
-export function pathParts(path: string): string[] {
+export function pathParts(path: string): readonly string[] {
+  const known = knownPaths.get(path);
+  if (known) return known;
   const parts: string[] = [];
   for (const part of path.split(/[\\/]/)) {
     if (part === '..') parts.pop();
     else if (part !== '' && part !== '.') parts.push(part);
   }
+  if (knownPaths.size === KNOWN_PATHS_MAX) knownPaths.clear();
+  knownPaths.set(path, parts);
   return parts;
 }
 
@@ -69,10 +77,12 @@ export class SimulatedNames {
 
   /** What the path names, or undefined. */
   find(path: string): SimulatedNode | undefined {
+    return this.#follow(pathParts(path));
+  }
+
+  #follow(parts: readonly string[]): SimulatedNode | undefined {
     let node: SimulatedNode | undefined = this.root;
-    for (const part of pathParts(path)) {
-      node = node instanceof SimulatedFolder ? node.entries.get(part) : undefined;
-    }
+    for (const part of parts) node = node instanceof SimulatedFolder ? node.entries.get(part) : undefined;
     return node;
   }
 
@@ -87,8 +97,8 @@ export class SimulatedNames {
   /** The folder that the path lies in and its name there; undefined if there is no such folder. */
   place(path: string): { folder: SimulatedFolder; name: string } | undefined {
     const parts = pathParts(path);
-    const name = parts.pop();
-    const folder = this.find(parts.join('/'));
+    const name = parts.at(-1);
+    const folder = this.#follow(parts.slice(0, -1));
     return name !== undefined && folder instanceof SimulatedFolder ? { folder, name } : undefined;
   }
 

@@ -25,7 +25,8 @@ import {
   readRecordCount,
 } from './batch-header.js';
 import { codecName, decompress } from './compression/codec.js';
-import { MAX_RECORDS_BYTES } from './limits.js';
+import { InflatesTooLarge } from './compression/too-large.js';
+import { MAX_COMPACTED_RECORDS_BYTES } from './limits.js';
 import type { TimestampType } from './record.js';
 import { RecordCursor } from './record-cursor.js';
 
@@ -158,11 +159,17 @@ function checkRecords(bytes: Buffer, at: number, rules: BatchRules): Failure | n
   const base = readBaseTimestamp(bytes, at);
   if (!rules.compacted) return checkTimestamps(base, Math.max(base, readMaxTimestamp(bytes, at)), rules);
   try {
-    const records = decompress(codec, bytes.subarray(at + BATCH_HEADER_BYTES, end), MAX_RECORDS_BYTES);
+    const records = decompress(
+      codec,
+      bytes.subarray(at + BATCH_HEADER_BYTES, end),
+      MAX_COMPACTED_RECORDS_BYTES,
+    );
     return walkRecords(bytes, at, { bytes: records, start: 0, end: records.length }, rules);
   } catch (error) {
-    if (error instanceof OdradekError) return invalid(`The records cannot be read: ${error.message}.`);
-    throw error;
+    if (!(error instanceof OdradekError)) throw error;
+    const isTooLarge = error.cause instanceof InflatesTooLarge;
+    const name = isTooLarge ? 'MESSAGE_TOO_LARGE' : 'INVALID_RECORD';
+    return failure(name, `The records cannot be read: ${error.message}.`);
   } finally {
     cursor.reset(NOTHING, 0, 0); // What was inflated must not outlive the check.
   }

@@ -106,6 +106,19 @@ export function describeDiskContract(create: () => DiskUnderTest): void {
       expect((await under.finish((done) => disk.syncDirectory(at('missing'), done)))?.code).toBe('ENOENT');
     });
 
+    it('tells whether the path of a handle still leads to its file', async () => {
+      const file = disk.open(make('a', 'old').path, 'read');
+      expect(disk.isCurrent(file)).toBe(true);
+      disk.write(disk.open(at('a'), 'write'), 0, [Buffer.from('changed')]);
+      expect(disk.isCurrent(file)).toBe(true);
+      make('b', 'new');
+      expect(await under.finish((done) => disk.rename(at('b'), at('a'), done))).toBe(null);
+      expect(disk.isCurrent(file)).toBe(false);
+      expect(disk.isCurrent(disk.open(at('a'), 'read'))).toBe(true);
+      expect(await under.finish((done) => disk.remove(at('a'), done))).toBe(null);
+      expect(disk.isCurrent(file)).toBe(false);
+    });
+
     it('renames a file over another; handles follow, those of the replaced one keep its content', async () => {
       const moved = make('new', 'new content');
       const replaced = make('current', 'old content');

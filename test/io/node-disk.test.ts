@@ -10,6 +10,15 @@ import { describeDiskContract } from './disk-contract.js';
 const finish = (start: (done: DiskDone) => void) =>
   new Promise<DiskError | null>((resolve) => start(resolve));
 
+/** Writes to the file until the clock of the file system has ticked, if that tells when files were made. */
+function waitForAnotherTime(path: string): void {
+  for (let i = 0; i < 10_000; i++) {
+    const { birthtimeNs, ctimeNs } = fs.statSync(path, { bigint: true });
+    if (birthtimeNs !== ctimeNs) return;
+    fs.appendFileSync(path, '.');
+  }
+}
+
 describe('NodeDisk', () => {
   let root: string;
   const roots: string[] = [];
@@ -76,6 +85,35 @@ describe('NodeDisk', () => {
     expect(await finish((done) => disk.remove(join(root, 'a'), done))).toBe(null);
     fs.writeFileSync(join(root, 'a'), 'another');
     expect(() => disk.size(file)).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  });
+
+  it('tells a file that someone else replaced, whose descriptor was closed before, from the new one', () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    for (let round = 0; round < 20; round++) {
+      fs.writeFileSync(join(root, 'a'), 'old');
+      const file = disk.open(join(root, 'a'), 'read');
+      const other = disk.open(join(root, 'b'), 'write');
+      expect(disk.isCurrent(file)).toBe(true);
+      expect(disk.size(other)).toBe(0);
+      // With the second replacement the old file's number in the file system is free, and often the next one's.
+      for (const name of ['new', 'newer']) {
+        fs.writeFileSync(join(root, name), name);
+        waitForAnotherTime(join(root, name));
+        fs.renameSync(join(root, name), join(root, 'a'));
+      }
+      expect(() => disk.read(file, 0, Buffer.alloc(3))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+      disk.close(file);
+      disk.close(other);
+    }
+  });
+
+  it('opens a file again that was written to meanwhile', () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    fs.writeFileSync(join(root, 'a'), 'some');
+    const file = disk.open(join(root, 'a'), 'read');
+    disk.size(disk.open(join(root, 'b'), 'write'));
+    fs.appendFileSync(join(root, 'a'), ' more');
+    expect(disk.size(file)).toBe(9);
   });
 
   it('keeps the descriptor of a removed file beyond the limit', async () => {
@@ -183,6 +221,37 @@ describe('NodeDisk', () => {
       );
     }
     disk.close(file);
+  });
+
+  it('syncs as many files at once as allowed, the others in turn, and counts them', async () => {
+    // With one at a time they end in the order in which they were asked for, however much each has to write.
+    const disk = new NodeDisk({ syncsMax: 1 });
+    const sizes = [3_000_000, 10, 2_000_000, 10, 1_000_000, 10];
+    const ended: number[] = [];
+    const files = sizes.map((bytes, index) => {
+      const file = disk.open(join(root, `file-${index}`), 'write');
+      disk.write(file, 0, [Buffer.alloc(bytes)]);
+      return file;
+    });
+    await Promise.all(
+      files.map((file, index) =>
+        finish((done) =>
+          disk.sync(file, (error) => {
+            ended.push(index);
+            done(error);
+          }),
+        ),
+      ),
+    );
+    expect(ended).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(disk.syncs.count).toBe(6);
+    expect(disk.syncs.seconds).toBeGreaterThan(0);
+    // A file that is closed while its sync waits keeps its descriptor until then.
+    const [first, second] = files;
+    if (!first || !second) throw new Error('no files');
+    const both = [first, second].map((file) => finish((done) => disk.sync(file, done)));
+    disk.close(second);
+    expect(await Promise.all(both)).toEqual([null, null]);
   });
 
   it('fails a later read of a file that is gone through its callback', async () => {

@@ -1,4 +1,7 @@
+/** A decompression has reached its bound. */
+export class InflatesTooLarge extends Error {}
+
 /** The error of a decompression that reaches its bound. */
 export function tooLarge(maxOutputBytes: number): Error {
-  return new Error(`it inflates to more than ${maxOutputBytes} bytes`);
+  return new InflatesTooLarge(`it inflates to more than ${maxOutputBytes} bytes`);
 }
