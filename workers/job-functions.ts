@@ -1,4 +1,7 @@
 import type { JobFunctions } from '../src/io/job-functions.js';
+import { compactBatches } from '../src/log/compaction/compact-batches.js';
+import { indexKeys } from '../src/log/compaction/index-keys.js';
+import { measureRecovery } from '../src/log/measure-recovery.js';
 import { replayProducers } from '../src/log/replay-producers.js';
 import { scanSegment } from '../src/log/scan-segment.js';
 import { runFindByTimestamp } from '../src/record/find-by-timestamp.js';
@@ -7,5 +10,8 @@ import { runFindByTimestamp } from '../src/record/find-by-timestamp.js';
 export const jobFunctions: JobFunctions = {
   'scan-segment': scanSegment,
   'replay-producers': replayProducers,
+  'measure-recovery': measureRecovery,
   findByTimestamp: (_disk, input) => runFindByTimestamp(input),
+  'index-keys': indexKeys,
+  'compact-batches': compactBatches,
 };

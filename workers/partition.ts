@@ -7,6 +7,7 @@ import { systemClock } from '../src/base/clock.js';
 import { systemRandom } from '../src/base/random.js';
 import { threadLogger } from '../src/broker/thread-logger.js';
 import type { PartitionWorkerData } from '../src/broker/worker-data.js';
+import { DiskMeter } from '../src/io/disk-meter.js';
 import { NodeDisk } from '../src/io/node-disk.js';
 import { NodeJobs } from '../src/io/node-jobs.js';
 import { ThreadMeter } from '../src/io/thread-meter.js';
@@ -19,20 +20,22 @@ const data = workerData as PartitionWorkerData;
 const supervisor = new ActorReference<PartitionEvent, void>(data.port, systemClock);
 const bell = (words: Int32Array) => new SharedDoorbell(words, RING_SLEEPING_INDEX);
 const thread = `worker-${data.index}`;
+const disk = new NodeDisk({ openFilesMax: data.openFilesMax, syncsMax: data.syncsMax });
 const host = new PartitionHost({
   submissions: new RingConsumer(data.submissions, bell(data.submissions.words)),
   completions: new RingProducer(data.completions, bell(data.completions.words)),
   views: data.views,
   memory: Buffer.from(data.memory),
-  disk: new NodeDisk({ openFilesMax: data.openFilesMax }),
-  jobs: new NodeJobs(),
+  disk,
+  jobs: new NodeJobs({ threads: data.jobThreads }),
   clock: systemClock,
   random: systemRandom,
   logger: threadLogger(),
   retentionCheckIntervalMs: data.retentionCheckIntervalMs,
+  compaction: data.compaction,
   tell: (event) => supervisor.tell(event),
   later: setImmediate,
   thread,
-  sources: [new ThreadMeter(thread)],
+  sources: [new ThreadMeter(thread), new DiskMeter(thread, disk)],
 });
 exposeActor<PartitionCommand, PartitionReply>(data.port, (command, reply) => host.receive(command, reply));

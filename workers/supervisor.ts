@@ -15,19 +15,22 @@ import type {
   SupervisorThreadCommand,
   SupervisorThreadReply,
 } from '../src/broker/worker-data.js';
+import { DiskMeter } from '../src/io/disk-meter.js';
 import { NodeDisk } from '../src/io/node-disk.js';
 import { NodeJobs } from '../src/io/node-jobs.js';
 import { ThreadMeter } from '../src/io/thread-meter.js';
 
 if (!parentPort) throw new Error('This file is the entry point of a worker thread.');
 
-function run({ dataDirectory, config, port, coordinatorPort }: SupervisorData): void {
+function run({ dataDirectories, absent, config, port, coordinatorPort }: SupervisorData): void {
   const main = new ActorReference<MainThreadCommand, void>(port, systemClock);
+  const disk = new NodeDisk();
   const thread = new SupervisorThread(
     {
-      dataDirectory,
+      dataDirectories,
+      absent,
       config,
-      disk: new NodeDisk(),
+      disk,
       jobs: new NodeJobs(),
       clock: systemClock,
       random: systemRandom,
@@ -38,7 +41,7 @@ function run({ dataDirectory, config, port, coordinatorPort }: SupervisorData): 
       endOfTurn: queueMicrotask,
       reply: (replies) => coordinatorPort.postMessage(replies),
     },
-    [new ThreadMeter('supervisor')],
+    [new ThreadMeter('supervisor'), new DiskMeter('supervisor', disk)],
   );
   exposeActor<SupervisorThreadCommand, SupervisorThreadReply>(port, (command, reply) =>
     thread.receive(command, reply),

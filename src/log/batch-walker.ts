@@ -97,6 +97,8 @@ export class BatchWalker {
   lastOffset = -1;
   maxTimestampMs = -1;
   leaderEpoch = -1;
+  /** 0: compaction took all records and left the batch for what its header says. Its timestamp is that of none. */
+  recordCount = -1;
   /** Why the walk ended before `endPosition`; null if it did not. */
   problem: string | null = null;
   readonly #window: FileWindow;
@@ -138,6 +140,7 @@ export class BatchWalker {
     this.lastOffset = this.baseOffset + readLastOffsetDelta(bytes, at);
     this.maxTimestampMs = readMaxTimestamp(bytes, at);
     this.leaderEpoch = readLeaderEpoch(bytes, at);
+    this.recordCount = readRecordCount(bytes, at);
     this.position = position + this.batchBytes;
     this.#minOffset = this.lastOffset + 1;
     return true;

@@ -116,6 +116,7 @@ export class CheckpointWriter {
 export type OffsetCheckpointName =
   | 'recovery-point-offset-checkpoint'
   | 'log-start-offset-checkpoint'
+  | 'cleaner-offset-checkpoint'
   | 'replication-offset-checkpoint';
 
 export interface OffsetCheckpointEntry {

@@ -62,6 +62,8 @@ export class EntryWriter {
   #exists: boolean;
   #created = false;
   #dirty = false;
+  /** A write failed and may have left a part of itself behind the written entries. */
+  #torn = false;
 
   /** `entries`: how many (valid) entries the file has; `exists`: whether there is a file. */
   constructor(disk: Disk, path: string, entryBytes: number, entries: number, exists: boolean) {
@@ -110,8 +112,17 @@ export class EntryWriter {
     this.#bufferedEntries = 0;
     const file = this.open();
     this.#dirty = true;
-    this.#disk.write(file, this.#writtenEntries * this.#entryBytes, [bytes]);
+    this.#put(file, bytes);
     this.#writtenEntries += entries;
+  }
+
+  /** Writes behind the written entries; what an earlier write left there is cut off before, or readers would take it for the end. */
+  #put(file: DiskFile, bytes: Uint8Array): void {
+    const position = this.#writtenEntries * this.#entryBytes;
+    if (this.#torn) this.#disk.truncate(file, position);
+    this.#torn = true;
+    this.#disk.write(file, position, [bytes]);
+    this.#torn = false;
   }
 
   /** The open file, created if missing. Throws DiskError. */
@@ -135,8 +146,9 @@ export class EntryWriter {
     const position = entries * this.#entryBytes;
     this.#dirty = true;
     this.#disk.truncate(file, position);
+    this.#torn = false;
     this.#writtenEntries = entries;
-    if (bytes.length > 0) this.#disk.write(file, position, [bytes]);
+    if (bytes.length > 0) this.#put(file, bytes);
     this.#writtenEntries = (position + bytes.length) / this.#entryBytes;
     assert(Number.isInteger(this.#writtenEntries), `${this.path} got a part of an entry`);
   }
@@ -170,6 +182,12 @@ export class EntryWriter {
       if (error) this.#dirty = true;
       done(error);
     });
+  }
+
+  /** The file is not this one's any more: nothing of it will be synced. */
+  abandon(): void {
+    this.close();
+    this.#dirty = false;
   }
 
   close(): void {

@@ -7,10 +7,14 @@ export type SegmentSuffix = 'log' | 'index' | 'timeindex' | 'txnindex';
 
 /** Ends the name of a file that waits for its removal. */
 export const DELETED_SUFFIX = '.deleted';
+/** Ends the name of a file that a compaction writes. */
+export const CLEANED_SUFFIX = '.cleaned';
+/** Ends the name of a file that a compaction has finished and puts in its place. */
+const SWAP_SUFFIX = '.swap';
 /** Ends the name of a file that is being written and will be renamed over the real one. */
 export const TEMPORARY_SUFFIX = '.tmp';
 /** What a crash may leave behind; never part of the log. */
-export const LEFTOVER_SUFFIXES = [DELETED_SUFFIX, '.cleaned', '.swap', TEMPORARY_SUFFIX] as const;
+export const LEFTOVER_SUFFIXES = [DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX, TEMPORARY_SUFFIX] as const;
 
 export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint';
 export const PARTITION_METADATA_FILE = 'partition.metadata';
@@ -28,6 +32,31 @@ export function parseSegmentFileName(name: string): { baseOffset: Offset; suffix
   const value = Number(match[1]);
   if (!Number.isSafeInteger(value)) return null;
   return { baseOffset: toOffset(value), suffix: match[2] as SegmentSuffix };
+}
+
+const SWAP_FILE = /^(\d{20})-(\d{20})\.index\.swap$/;
+
+/** The offset index of a segment that takes the place of all segments from its base offset to the end offset. */
+export function swapFileName(baseOffset: Offset, endOffset: Offset): string {
+  const digits = (offset: Offset): string => String(offset).padStart(20, '0');
+  return `${digits(baseOffset)}-${digits(endOffset)}.index${SWAP_SUFFIX}`;
+}
+
+/** What a swap file's name says, or null if it is none. */
+export function parseSwapFileName(name: string): { baseOffset: Offset; endOffset: Offset } | null {
+  const [, base, end] = SWAP_FILE.exec(name) ?? [];
+  const offsets = [Number(base), Number(end)] as const;
+  if (base === undefined || !offsets.every(Number.isSafeInteger)) return null;
+  return { baseOffset: toOffset(offsets[0]), endOffset: toOffset(offsets[1]) };
+}
+
+/** What a Kafka broker calls the batches of a compacted segment that it is about to put in its place. */
+const KAFKA_SWAP_FILE = /^(\d{20})\.log\.swap$/;
+
+/** The base offset of a segment that Kafka was about to put in its place, or null. */
+export function parseKafkaSwapFileName(name: string): Offset | null {
+  const value = Number(KAFKA_SWAP_FILE.exec(name)?.[1] ?? Number.NaN);
+  return Number.isSafeInteger(value) ? toOffset(value) : null;
 }
 
 const SNAPSHOT_FILE = /^(\d{20})\.snapshot$/;

@@ -1,6 +1,14 @@
 // Finds batches in the files of a log that another thread owns and appends to. Knows of the log only the files and what the
 // owner published; changes nothing. What the owner publishes never lies: everything below the published position is there,
 // unless it was deleted meanwhile. Indexes are hints: an entry is used if it points at a batch that ends with its offset.
+//
+// Compaction puts other files in the place of segments (compaction/swap.ts), whose positions mean other batches. An open file
+// stays what it was, with its indexes and the positions known of it; nothing of it is used with another one:
+//
+//   a position belongs to an open file, not to a name, and goes with it
+//   a handle never comes to mean another file (disk.ts): it fails as a deleted one does, and all is looked up anew
+//   an index that is opened after its segment was replaced is found out: the segment's name leads elsewhere by then
+//   when the owner publishes that it replaced something, all that was open before is let go
 import { join } from 'node:path';
 import { type Offset, toOffset } from '../base/ids.js';
 import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
@@ -18,6 +26,8 @@ export interface Published {
   /** Base offset of the active segment, and how many of its bytes hold batches. */
   readonly segmentBaseOffset: Offset;
   readonly segmentBytes: number;
+  /** How often compaction replaced files since the log was opened: what was known of them before is void. */
+  readonly replacements: number;
 }
 
 export interface Found {
@@ -60,6 +70,9 @@ interface Hint {
 /** Offsets that consumers will ask for next: one for each consumer, more or less. */
 const HINTS_MAX = 256;
 
+/** Files may go one after the other while a reader looks; what is gone for good is gone at the second look. */
+const LOOKS_MAX = 8;
+
 const END: Located = { type: 'end' };
 const OUT_OF_RANGE: Located = { type: 'out-of-range' };
 
@@ -73,6 +86,7 @@ class ReadSegment {
   #timeIndex: DiskFile | null = null;
   #sealedBytes: number | null = null;
   #lastTimeEntry: TimeEntry | null = null;
+  #greatestBatch: TimeEntry | null | undefined;
 
   /** Throws DiskError; `ENOENT` if the segment was deleted. */
   constructor(disk: Disk, directory: string, baseOffset: Offset) {
@@ -131,7 +145,9 @@ class ReadSegment {
     return entry ? this.walkTo(entry.offset, endPosition) : this.walk(0, endPosition);
   }
 
-  /** The last entry of the time index: what a sealed segment has for its greatest timestamp. Null if it cannot be told. */
+  /**
+   * The last entry of the time index: no record of a sealed segment has a greater timestamp. Null if it cannot be told.
+   */
   greatestTimestamp(): TimeEntry | null {
     if (this.#lastTimeEntry) return this.#lastTimeEntry;
     const index = this.#openIndex('time');
@@ -141,17 +157,38 @@ class ReadSegment {
     return entry;
   }
 
+  /** The batch of a sealed segment that has a record with its greatest timestamp; null if the index does not tell. */
+  greatestBatch(endPosition: number): TimeEntry | null {
+    if (this.#greatestBatch !== undefined) return this.#greatestBatch;
+    const entry = this.greatestTimestamp();
+    let known = entry;
+    if (entry) {
+      const walker = this.walkTo(entry.offset, endPosition);
+      while (walker.next() && walker.lastOffset < entry.offset) {}
+      // An index may count batches that compaction emptied.
+      if (walker.lastOffset !== entry.offset || walker.recordCount <= 0) known = null;
+    }
+    if (this.#sealedBytes !== null) this.#greatestBatch = known;
+    return known;
+  }
+
   #openIndex(which: 'offset' | 'time'): DiskFile | null {
     const opened = which === 'offset' ? this.#offsetIndex : this.#timeIndex;
     if (opened) return opened;
     const name = segmentFileName(this.baseOffset, which === 'offset' ? 'index' : 'timeindex');
     try {
       const file = this.#disk.open(join(this.#directory, name), 'read');
+      if (!this.#disk.isCurrent(this.file)) {
+        this.#disk.close(file);
+        throw new DiskError('ENOENT', this.file.path, 'the segment was deleted or replaced');
+      }
       if (which === 'offset') this.#offsetIndex = file;
       else this.#timeIndex = file;
       return file;
     } catch (error) {
-      if (error instanceof DiskError && error.code === 'ENOENT') return null;
+      const isMissing =
+        error instanceof DiskError && error.code === 'ENOENT' && error.path !== this.file.path;
+      if (isMissing) return null;
       throw error;
     }
   }
@@ -171,6 +208,7 @@ export class LogReader {
   #retired: DiskFile[] = [];
   readonly #hints = new Map<Offset, Hint>();
   #logStartOffset = -1;
+  #replacements = 0;
 
   constructor({ directory, disk }: LogReaderOptions) {
     this.#directory = directory;
@@ -190,8 +228,12 @@ export class LogReader {
     );
   }
 
-  /** The batch that begins at or behind the position comes next for a consumer that asks for the offset. */
-  remember(offset: Offset, segmentBaseOffset: Offset, position: number): void {
+  /**
+   * The batch that begins at or behind the position of the file, which was found here, comes next for a consumer that asks for
+   * the offset. Nothing happens if the file is no longer in use.
+   */
+  remember(offset: Offset, { file, segmentBaseOffset }: Found, position: number): void {
+    if (this.#segments.get(segmentBaseOffset)?.file !== file) return;
     this.#hints.delete(offset);
     this.#hints.set(offset, { segmentBaseOffset, position });
     if (this.#hints.size <= HINTS_MAX) return;
@@ -220,9 +262,8 @@ export class LogReader {
         const walker = segment.walkToTimestamp(timestampMs, endPosition);
         while (walker.next()) {
           if (walker.lastOffset >= published.highWatermark) return END;
-          if (walker.maxTimestampMs >= timestampMs && walker.lastOffset >= fromOffset) {
-            return found(segment, walker.batchPosition, endPosition);
-          }
+          if (walker.maxTimestampMs < timestampMs || walker.lastOffset < fromOffset) continue;
+          if (walker.recordCount > 0) return found(segment, walker.batchPosition, endPosition);
         }
         if (walker.problem) return corrupt(segment, walker);
       }
@@ -243,48 +284,53 @@ export class LogReader {
     });
   }
 
-  /** Forgets all that it knows of the files: for a log that was cut, or opened anew. */
+  /**
+   * Forgets all that it knows of the files: for a log that was cut, or opened anew, or a file that is gone. What others were given
+   * a moment ago stays open for them.
+   */
   forget(): void {
-    this.close();
+    this.#letGo();
     this.#bases = [];
-    this.#hints.clear();
     this.#logStartOffset = -1;
   }
 
   /** Closes all files. The reader may be used again. */
   close(): void {
-    for (const segment of this.#segments.values()) this.#retired.push(...segment.files());
-    this.#segments.clear();
+    this.#letGo();
     this.#closeRetired();
   }
 
-  // A file that is gone was deleted since the last look at the folder: another look tells what is left.
+  // A file that is gone was deleted or replaced since the last look at the folder: another look tells what is there now, and
+  // nothing that was open before goes with it.
   #attempt(published: Published, locate: () => Located): Located {
-    try {
-      this.#lookAround(published);
-      return locate();
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      if (error.code !== 'ENOENT') return { type: 'failed', error };
+    for (let looks = 0; looks < LOOKS_MAX; looks++) {
+      try {
+        if (looks === 0) this.#lookAround(published);
+        else {
+          this.#letGo();
+          this.#refresh();
+        }
+        return locate();
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        if (error.code !== 'ENOENT') return { type: 'failed', error };
+      }
     }
-    try {
-      this.#refresh();
-      return locate();
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      return error.code === 'ENOENT' ? OUT_OF_RANGE : { type: 'failed', error };
-    }
+    return OUT_OF_RANGE;
   }
 
   #remembered(offset: Offset, published: Published): Located | null {
     const hint = this.#hints.get(offset);
     if (!hint || hint.segmentBaseOffset > published.segmentBaseOffset) return null;
-    const segment = this.#open(hint.segmentBaseOffset);
+    const segment = this.#segments.get(hint.segmentBaseOffset);
+    if (!segment) return null;
     const endPosition = segment.endPosition(published);
     return hint.position < endPosition ? found(segment, hint.position, endPosition) : null;
   }
 
   #search(offset: Offset, published: Published): Located {
+    // What lies before the first segment was deleted since this was published.
+    if (offset < (this.#bases[0] ?? offset)) return OUT_OF_RANGE;
     for (const baseOffset of this.#basesFrom(offset, published)) {
       const segment = this.#open(baseOffset);
       const endPosition = segment.endPosition(published);
@@ -309,13 +355,13 @@ export class LogReader {
     const endPosition = segment.endPosition(published);
     const { logStartOffset, highWatermark, segmentBaseOffset } = published;
     const whole = segment.baseOffset >= logStartOffset && segment.baseOffset !== segmentBaseOffset;
-    const indexed = segment.greatestTimestamp();
-    if (whole && indexed && indexed.offset < highWatermark) return indexed;
+    const indexed = whole ? segment.greatestBatch(endPosition) : null;
+    if (indexed && indexed.offset < highWatermark) return indexed;
     let greatest: TimeEntry | null = null;
     const walker = segment.walk(0, endPosition);
     while (walker.next() && walker.lastOffset < highWatermark) {
-      if (walker.lastOffset < logStartOffset || walker.maxTimestampMs <= (greatest?.timestampMs ?? -1))
-        continue;
+      if (walker.lastOffset < logStartOffset || walker.recordCount <= 0) continue;
+      if (walker.maxTimestampMs <= (greatest?.timestampMs ?? -1)) continue;
       greatest = { timestampMs: walker.maxTimestampMs, offset: toOffset(walker.lastOffset) };
     }
     return walker.problem ? corrupt(segment, walker) : greatest;
@@ -345,8 +391,13 @@ export class LogReader {
     return segment;
   }
 
-  /** Looks into the folder again if the log has rolled, or has lost segments. */
-  #lookAround({ segmentBaseOffset, logStartOffset }: Published): void {
+  /** Looks into the folder again if the log has rolled, has lost segments, or has others instead. */
+  #lookAround({ segmentBaseOffset, logStartOffset, replacements }: Published): void {
+    if (replacements !== this.#replacements) {
+      this.#replacements = replacements;
+      this.#letGo();
+      this.#bases = [];
+    }
     const lost =
       logStartOffset > this.#logStartOffset && (this.#bases[1] ?? segmentBaseOffset) <= logStartOffset;
     if (this.#bases.length === 0 || lost || !this.#knows(segmentBaseOffset)) this.#refresh();
@@ -374,6 +425,15 @@ export class LogReader {
       this.#segments.delete(segment.baseOffset);
       this.#retired.push(...segment.files());
     }
+  }
+
+  /** Forgets what it knows of open files; those stay open for who was given them a moment ago. */
+  #letGo(): void {
+    this.#hints.clear();
+    if (this.#segments.size === 0) return;
+    this.#closeRetired();
+    for (const segment of this.#segments.values()) this.#retired.push(...segment.files());
+    this.#segments.clear();
   }
 
   #closeRetired(): void {

@@ -7,64 +7,39 @@
 //   an error that leaves the files in doubt takes the log offline: then nothing is appended or flushed any more
 //
 // The files are Kafka's; batch-header.ts, offset-index.ts, time-index.ts and leader-epochs.ts show their formats.
-import { join } from 'node:path';
 import { assert, present } from '../base/assert.js';
-import type { Clock, Timer } from '../base/clock.js';
-import { addOffset, type LeaderEpoch, type Offset, type PartitionIndex, type TopicId } from '../base/ids.js';
+import type { Clock } from '../base/clock.js';
+import { addOffset, type LeaderEpoch, type Offset } from '../base/ids.js';
 import type { LogFields, Logger } from '../base/log.js';
-import type { Random } from '../base/random.js';
 import { type Disk, DiskError } from '../io/disk.js';
-import type { Jobs } from '../io/jobs.js';
 import { readProducerId } from '../record/batch-header.js';
-import { CheckpointWriter } from './checkpoint-file.js';
+import type {
+  CompactionDone,
+  CompactionNeed,
+  CompactionRequest,
+  Uncleanable,
+} from './compaction/compaction.js';
+import { type CompactableLog, Compactor } from './compaction/compactor.js';
 import { deletePartitionFolder } from './data-directory.js';
-import { LEADER_EPOCH_FILE, TIMER_MS_MAX } from './file-names.js';
+import { Flusher } from './flusher.js';
 import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
-import type { LeaderEpochEntry, LeaderEpochs } from './leader-epochs.js';
+import type { LeaderEpochEntry } from './leader-epochs.js';
 import type { LogConfig } from './log-config.js';
-import { Maintenance, type MaintenanceTask } from './maintenance.js';
+import { type LogContent, type LogOptions, PRODUCER_ID_EXPIRATION_MS } from './log-options.js';
+import { Maintenance, type SegmentRole } from './maintenance.js';
 import { Operations } from './operations.js';
 import type { ProducerSnapshotFiles } from './producer-snapshot-files.js';
 import type { ProducerStates } from './producer-states.js';
 import { restoreProducers } from './restore-producers.js';
 import { deletableSegments } from './retention.js';
+import { SavedEpochs } from './saved-epochs.js';
 import { type AppendBatch, Segment } from './segment.js';
 import { SegmentRemoval } from './segment-removal.js';
+import { type CorruptBatch, walkHeaders } from './walk-headers.js';
 
+export type { LogContent, LogOptions } from './log-options.js';
 export type { AppendBatch } from './segment.js';
-
-export interface LogOptions {
-  /** The partition's folder. */
-  readonly directory: string;
-  readonly topic: string;
-  readonly partition: PartitionIndex;
-  readonly topicId: TopicId;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  /** For the jitter of rolling. */
-  readonly random: Random;
-  readonly jobs: Jobs;
-  readonly logger: Logger;
-  readonly config: LogConfig;
-  /** `producer.id.expiration.ms`: a producer that is silent for so long is forgotten. Default: a day. */
-  readonly producerIdExpirationMs?: number;
-}
-
-export const PRODUCER_ID_EXPIRATION_MS = 24 * 60 * 60 * 1000;
-
-/** What was found on disk; made by `openLog`. */
-export interface LogContent {
-  /** Ascending, at least one. */
-  readonly segments: readonly Segment[];
-  readonly logStartOffset: Offset;
-  readonly logEndOffset: Offset;
-  readonly recoveryPoint: Offset;
-  readonly epochs: LeaderEpochs;
-  readonly epochsUnsaved: boolean;
-  readonly producers: ProducerStates;
-  readonly snapshots: ProducerSnapshotFiles;
-  readonly maintenance: readonly MaintenanceTask[];
-}
+export type { CorruptBatch } from './walk-headers.js';
 
 export interface AppendResult {
   /** How many of the batches were appended, from the first on. */
@@ -73,28 +48,29 @@ export interface AppendResult {
   readonly error: DiskError | null;
 }
 
-/** What is wrong with a batch, and where. */
-export interface CorruptBatch {
-  readonly path: string;
-  readonly position: number;
-  readonly reason: string;
-}
-
 /**
  * A flush also writes a snapshot of the producers when so much was appended since the last one: it is what a start after a
  * crash has to read for them at the most.
  */
 const SNAPSHOT_AFTER_BYTES = 32 * 1024 * 1024;
 
+const NO_RETENTION = { retentionMs: -1, retentionBytes: -1 } as const;
+
 const ignore = (): void => {};
+
+/** `max.compaction.lag.ms` lets segments end in time to be compacted (KIP-354). */
+function effective(config: LogConfig): LogConfig {
+  const { compaction, segmentMs } = config;
+  return compaction ? { ...config, segmentMs: Math.min(segmentMs, compaction.maxLagMs) } : config;
+}
 
 export class Log {
   readonly #options: LogOptions;
   readonly #disk: Disk;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #epochs: LeaderEpochs;
-  readonly #epochFile: CheckpointWriter;
+  readonly #epochs: SavedEpochs;
+  readonly #flusher: Flusher;
   readonly #maintenance: Maintenance;
   readonly #snapshots: ProducerSnapshotFiles;
   #producers: ProducerStates;
@@ -104,21 +80,11 @@ export class Log {
   #active: Segment;
   #logStartOffset: Offset;
   #logEndOffset: Offset;
-  #recoveryPoint: Offset;
+  readonly #compactor: Compactor;
   #rollJitterMs = 0;
   #offline: DiskError | null = null;
   #closed = false;
   #truncating = false;
-
-  // Leader epochs are saved when the newest version of them is.
-  #epochVersion = 0;
-  #savedEpochVersion = 0;
-
-  // One flush runs at a time; who asks meanwhile shares the next one.
-  #flushing = false;
-  #flushWaiters: StepDone[] = [];
-  #afterFlush: (() => void)[] = [];
-  #flushTimer: Timer | null = null;
 
   readonly #operations = new Operations();
   readonly #removal: SegmentRemoval;
@@ -133,32 +99,61 @@ export class Log {
     this.#disk = options.disk;
     this.#clock = options.clock;
     this.#logger = options.logger;
-    this.#config = options.config;
+    this.#config = effective(options.config);
     this.#segments = [...content.segments];
     this.#active = active;
     this.#logStartOffset = content.logStartOffset;
     this.#logEndOffset = content.logEndOffset;
-    this.#recoveryPoint = content.recoveryPoint;
-    this.#epochs = content.epochs;
-    this.#epochFile = new CheckpointWriter(options.disk, join(options.directory, LEADER_EPOCH_FILE));
-    if (content.epochsUnsaved) this.#epochVersion++;
     this.#producers = content.producers;
     this.#snapshots = content.snapshots;
     this.#drawJitter();
+    const { disk, clock, directory } = options;
+    const operations = this.#operations;
+    const whenNotFlushing = (run: () => void): void => this.#flusher.whenNotFlushing(run);
+    const warn = (message: string, reason: string): void =>
+      options.logger.warn(message, this.#fields({ reason }));
+    this.#epochs = new SavedEpochs({
+      ...{ disk, directory, operations, warn },
+      epochs: content.epochs,
+      unsaved: content.epochsUnsaved,
+    });
+    this.#flusher = this.#newFlusher(content.recoveryPoint);
     this.#removal = new SegmentRemoval({
-      disk: options.disk,
-      clock: options.clock,
-      directory: options.directory,
-      operations: this.#operations,
-      whenNotFlushing: (run) => {
-        if (this.#flushing) this.#afterFlush.push(run);
-        else run();
-      },
-      warn: (message, reason) => options.logger.warn(message, this.#fields({ reason })),
+      ...{ disk, clock, directory, operations, warn, whenNotFlushing },
+    });
+    this.#compactor = new Compactor({
+      ...{ ...options, operations, whenNotFlushing },
+      fields: (fields) => this.#fields(fields),
+      log: () => this.#compactable(),
+      firstDirtyOffset: content.firstDirtyOffset,
+      roll: () => this.roll(),
+      flush: (done) => this.flush(done),
+      replace: (segments, by) => this.#replace(segments, by),
     });
     this.#maintenance = new Maintenance(options, content.maintenance, (segment) => this.#roleOf(segment));
     this.#maintenance.start();
-    if (this.#recoveryPoint < this.#logEndOffset) this.#flushSoon(ignore);
+    // A crash may have come right after a roll: what was sealed then is not taken for durable, though nothing follows it.
+    const isSealedInDoubt = this.#segments.some((segment) => segment !== active && !segment.isDurable);
+    if (this.recoveryPoint < this.#logEndOffset || isSealedInDoubt) this.#flusher.flush();
+  }
+
+  #newFlusher(recoveryPoint: Offset): Flusher {
+    const { disk, clock, directory } = this.#options;
+    return new Flusher({
+      ...{ disk, clock, directory, operations: this.#operations, recoveryPoint },
+      log: () => ({
+        segments: this.#segments,
+        active: this.#active,
+        logEndOffset: this.#logEndOffset,
+        config: this.#config,
+        offline: this.#offline,
+        closed: this.#closed,
+        truncating: this.#truncating,
+      }),
+      steps: () => this.#stepsOfFlush(),
+      indexFailed: this.#indexFailed,
+      goOffline: (error) => this.#goOffline(error),
+    });
   }
 
   /** The first offset that may be read. */
@@ -191,7 +186,7 @@ export class Log {
 
   /** All below it survives a loss of power. */
   get recoveryPoint(): Offset {
-    return this.#recoveryPoint;
+    return this.#flusher.recoveryPoint;
   }
 
   /** The newest leader epoch, -1 if there was none. The next leader's must be above it. */
@@ -214,16 +209,83 @@ export class Log {
     return this.#offline;
   }
 
+  // Compaction
+
+  /** All below it has been compacted; what is above has not, or not wholly. A hint: a lower one is only more work. */
+  get firstDirtyOffset(): Offset {
+    return this.#compactor.firstDirtyOffset;
+  }
+
+  /** How often compaction put new files in the place of segments: readers are told with what else is published. */
+  get replacements(): number {
+    return this.#compactor.replacements;
+  }
+
+  /** Why the log is no longer compacted: a batch cannot be read. Null if it is. */
+  get uncleanable(): Uncleanable | null {
+    return this.#compactor.uncleanable;
+  }
+
+  /** The part of what can be compacted that came after the last compaction, in [0, 1]; 0 for a log that is not compacted. */
+  dirtyRatio(nowMs: number, limitOffset: Offset): number {
+    return this.#compactor.dirtyRatio(nowMs, limitOffset);
+  }
+
+  /**
+   * Whether it is time to compact the log: enough of it is new, or something has waited for too long. Null: no, or not yet, or
+   * it cannot be. `limitOffset` is the high watermark. O(segments).
+   */
+  compactionDue(nowMs: number, limitOffset: Offset): CompactionNeed | null {
+    return this.#compactor.due(nowMs, limitOffset);
+  }
+
+  /**
+   * Compacts the log: of the records with a key, below `limitOffset` and old enough, the newest of each key stays. One call at a
+   * time. Jobs do the work in slices; appends and reads go on. `done` is called once, in a later turn; with an error the
+   * log is as good as before, and is due again after a while. It ends early if the log is closed, deleted or cut.
+   */
+  compact(request: CompactionRequest, done: CompactionDone): void {
+    this.#assertWritable();
+    this.#compactor.compact(request, done);
+  }
+
+  #compactable(): CompactableLog {
+    return {
+      segments: this.#segments,
+      logStartOffset: this.#logStartOffset,
+      recoveryPoint: this.recoveryPoint,
+      config: this.#config,
+      producersLastOffsets: () => this.#producers.lastOffsets(),
+      isBusy: this.#closed || this.#truncating || this.#offline !== null,
+    };
+  }
+
+  #replace(segments: readonly Segment[], by: Segment): void {
+    const [first] = segments;
+    assert(first, 'a segment is replaced');
+    const index = this.#segments.indexOf(first);
+    assert(index >= 0, `${first.path} is no part of the log`);
+    assert(index + segments.length < this.#segments.length, 'the active segment stays');
+    const replaced = this.#segments.splice(index, segments.length, by);
+    assert(
+      replaced.every((segment, i) => segment === segments[i]),
+      'what is replaced are neighbours',
+    );
+    for (const segment of replaced) segment.release();
+  }
+
   /** Takes effect with the next append, flush or retention. */
   updateConfig(config: LogConfig): void {
-    this.#config = config;
+    this.#config = effective(config);
     this.#drawJitter();
+    this.#flusher.reconsider();
   }
 
   /**
    * Appends batches whose offsets follow each other from the log's end on; rolls between them where a limit asks for it. One
-   * disk write for each run of batches of a segment. On a disk error the batches of the run that failed are removed again;
-   * if even that fails, the log is offline and every later append fails. O(batches).
+   * disk write for each run of batches of a segment. On a disk error the batches of the run that failed are removed again. A
+   * full disk, or a lack of descriptors, passes; after any other error the log is offline and every later append fails.
+   * O(batches).
    */
   append(batches: readonly AppendBatch[]): AppendResult {
     this.#assertWritable();
@@ -235,9 +297,10 @@ export class Log {
       } catch (error) {
         if (!(error instanceof DiskError)) throw error;
         failure = error;
+        if (!error.passes) this.#goOffline(error);
       }
     }
-    if (appended > 0) this.#flushIfDue();
+    if (appended > 0) this.#flusher.flushIfDue();
     return { appended, error: failure };
   }
 
@@ -271,19 +334,20 @@ export class Log {
   #note({ bytes, leaderEpoch, baseOffset }: AppendBatch): void {
     if (readProducerId(bytes, 0) >= 0) this.#producers.apply(bytes, 0, this.#clock.wallMs());
     if (leaderEpoch < 0 || leaderEpoch === this.#epochs.latest) return;
-    if (this.#epochs.assign(leaderEpoch, baseOffset)) this.#saveEpochs(ignore);
+    this.#epochs.assign(leaderEpoch, baseOffset);
   }
 
   #cutBack(segment: Segment, cause: DiskError): void {
     try {
       segment.cutBack();
+      if (cause.isFull) return; // Which is said for the data directory as a whole.
       this.#logger.warn(
         'append failed, the log was cut back to its last batch',
         this.#fields({ reason: cause.message }),
       );
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      this.#goOffline(error);
+      this.#goOffline(cause.passes ? error : cause);
     }
   }
 
@@ -307,7 +371,7 @@ export class Log {
     this.#active = segment;
     this.#takeSnapshot();
     this.#drawJitter();
-    this.#flushSoon(ignore);
+    this.#flusher.flush();
   }
 
   #drawJitter(): void {
@@ -318,6 +382,7 @@ export class Log {
   /** An index entry was lost: lookups take longer there, and nothing else changes. */
   readonly #indexFailed = (error: unknown): void => {
     if (!(error instanceof DiskError)) throw error;
+    if (error.isFull) return; // Which is said for the data directory as a whole.
     this.#logger.warn('an index could not be written and has a gap', this.#fields({ reason: error.message }));
   };
 
@@ -335,7 +400,8 @@ export class Log {
   assignLeaderEpoch(epoch: LeaderEpoch, done: StepDone = ignore): void {
     this.#assertWritable();
     assert(epoch >= this.#epochs.latest, `epoch ${epoch} after ${this.#epochs.latest}`);
-    if (this.#epochs.assign(epoch, this.#logEndOffset) || this.#epochsUnsaved) this.#saveEpochs(done);
+    if (this.#epochs.assign(epoch, this.#logEndOffset, done)) return;
+    if (this.#epochs.unsaved) this.#epochs.save(done);
     else this.#clock.after(0, () => done(null));
   }
 
@@ -357,26 +423,6 @@ export class Log {
     return this.#epochs.epochAt(offset);
   }
 
-  get #epochsUnsaved(): boolean {
-    return this.#savedEpochVersion < this.#epochVersion;
-  }
-
-  #epochsChanged(changed: boolean): void {
-    if (changed) this.#saveEpochs(ignore);
-  }
-
-  #saveEpochs(done: StepDone): void {
-    const version = ++this.#epochVersion;
-    this.#operations.begin();
-    this.#epochFile.write(this.#epochs.format(), (error) => {
-      if (error) {
-        this.#logger.warn('leader epochs could not be saved', this.#fields({ reason: error.message }));
-      } else this.#savedEpochVersion = Math.max(this.#savedEpochVersion, version);
-      done(error);
-      this.#operations.end();
-    });
-  }
-
   // Flush
 
   /**
@@ -386,119 +432,65 @@ export class Log {
    */
   flush(done: StepDone): void {
     assert(!this.#closed, `${this.#options.directory} is closed`);
-    this.#flushSoon(done);
+    this.#flusher.flush(done);
   }
 
-  #flushSoon(done: StepDone): void {
-    this.#flushWaiters.push(done);
-    this.#startFlush();
-  }
-
-  #startFlush(): void {
-    if (this.#flushing || this.#truncating) return;
-    if (this.#flushTimer) this.#clock.cancel(this.#flushTimer);
-    this.#flushTimer = null;
-    const waiters = this.#flushWaiters;
-    this.#flushWaiters = [];
-    this.#flushing = true;
-    this.#operations.begin();
-    const target = this.#logEndOffset;
+  #stepsOfFlush(): Step[] {
     if (this.#bytesSinceSnapshot >= SNAPSHOT_AFTER_BYTES) this.#takeSnapshot();
-    const dirty = this.#segments.filter((segment) => segment.dirty);
-    const steps = this.#offline ? [] : this.#flushSteps(dirty);
-    if (steps.length === 0) steps.push((next) => this.#clock.after(0, () => next(this.#offline)));
-    this.#inTurn(steps, (error) => {
-      if (!error && this.#recoveryPoint < target) this.#recoveryPoint = target;
-      for (const segment of dirty) if (segment !== this.#active && !segment.dirty) segment.release();
-      this.#flushEnded(waiters, error);
-    });
-  }
-
-  #flushSteps(dirty: readonly Segment[]): Step[] {
-    const steps: Step[] = dirty.map(
-      (segment) => (next) => segment.sync(this.#indexFailed, this.#orOffline(next)),
-    );
-    let newNames = false;
-    for (const segment of this.#segments) newNames = segment.takeNewNames() || newNames;
-    if (newNames) {
-      steps.push((next) => this.#disk.syncDirectory(this.#options.directory, this.#orOffline(next)));
-    }
-    if (this.#epochsUnsaved) steps.push((next) => this.#saveEpochs(next));
-    const writeSnapshot = this.#snapshots.writer(
-      () => new Set(this.#segments.map(({ baseOffset }) => baseOffset)),
-    );
-    if (writeSnapshot) steps.push(writeSnapshot);
-    return steps;
-  }
-
-  #flushEnded(waiters: readonly StepDone[], error: Error | null): void {
-    assert(this.#recoveryPoint <= this.#logEndOffset, 'nothing is durable behind the end');
-    this.#flushing = false;
-    for (const run of this.#afterFlush.splice(0)) run();
-    for (const done of waiters) done(error);
-    if (this.#flushWaiters.length > 0) this.#startFlush();
-    else this.#flushIfDue();
-    this.#operations.end();
-  }
-
-  #flushIfDue(): void {
-    const { flushMessages, flushMs } = this.#config;
-    if (this.#flushing || this.#closed || this.#offline || this.#recoveryPoint === this.#logEndOffset) return;
-    if (this.#logEndOffset - this.#recoveryPoint >= flushMessages) this.#flushSoon(ignore);
-    else if (!this.#flushTimer && Number.isFinite(flushMs)) {
-      this.#flushTimer = this.#clock.after(Math.min(flushMs, TIMER_MS_MAX), () => {
-        this.#flushTimer = null;
-        this.#flushSoon(ignore);
-      });
-    }
-  }
-
-  #orOffline(next: StepDone): StepDone {
-    return (error) => {
-      if (error instanceof DiskError) this.#goOffline(error);
-      next(error);
-    };
+    const steps: Step[] = this.#epochs.unsaved ? [(next) => this.#epochs.save(next)] : [];
+    const bases = (): Set<Offset> => new Set(this.#segments.map(({ baseOffset }) => baseOffset));
+    const writeSnapshot = this.#snapshots.writer(bases);
+    return writeSnapshot ? [...steps, writeSnapshot] : steps;
   }
 
   #goOffline(error: DiskError): void {
-    this.#offline ??= error;
+    if (this.#offline) return;
+    this.#offline = error;
+    this.#compactor.stop();
     this.#logger.error('the log is offline: its files are in doubt', this.#fields({ reason: error.message }));
+    this.#options.wentOffline?.(error);
   }
 
   // Retention, deletion, truncation
 
   /**
-   * Deletes the oldest segments that retention by time or size does not ask to keep, or that lie below the log start offset.
+   * Deletes the oldest segments that retention by time or size does not ask to keep, if the config has it, or that lie below the
+   * log start offset.
    * The active segment is rolled first if it qualifies. Nothing at or above `limitOffset`, the high watermark, goes.
    * Returns how many segments went.
    */
   applyRetention(nowMs: number, limitOffset: Offset = this.#logEndOffset): number {
-    return this.#deleteOldest(this.#config, nowMs, limitOffset);
+    if (this.#config.deletes) return this.#deleteOldest(this.#config, nowMs, limitOffset);
+    return this.#deleteOldest({ ...this.#config, ...NO_RETENTION }, nowMs, limitOffset);
   }
 
   /** Deletes the segments that lie below the log start offset, as retention would, without a look at time and size. */
   deleteBelowLogStart(): void {
-    this.#deleteOldest({ ...this.#config, retentionMs: -1, retentionBytes: -1 }, 0, this.#logStartOffset);
+    this.#deleteOldest({ ...this.#config, ...NO_RETENTION }, 0, this.#logStartOffset);
   }
 
   #deleteOldest(config: LogConfig, nowMs: number, limitOffset: Offset): number {
     this.#assertWritable();
     if (this.#offline) return 0;
     this.#removal.add([], this.#config.fileDeleteDelayMs);
-    const { count, reason } = deletableSegments(this.#segments, {
+    const { count: deletable, reason } = deletableSegments(this.#segments, {
       config,
       nowMs,
       logStartOffset: this.#logStartOffset,
       logEndOffset: this.#logEndOffset,
       limitOffset,
     });
+    // What is just being compacted goes the next time.
+    const firstBusy = this.#segments.findIndex((segment) => this.#compactor.swapping.includes(segment));
+    const count = firstBusy < 0 ? deletable : Math.min(deletable, firstBusy);
     if (count === 0) return 0;
     if (count === this.#segments.length) {
       try {
         this.#roll();
       } catch (error) {
         if (!(error instanceof DiskError)) throw error;
-        this.#logger.warn('the active segment cannot be rolled', this.#fields({ reason: error.message }));
+        if (!error.isFull)
+          this.#logger.warn('the active segment cannot be rolled', this.#fields({ reason: error.message }));
         return 0;
       }
     }
@@ -527,7 +519,7 @@ export class Log {
   #moveLogStart(offset: Offset): void {
     assert(offset > this.#logStartOffset, 'the log start only moves up');
     this.#logStartOffset = offset;
-    this.#epochsChanged(this.#epochs.truncateFromStart(offset));
+    this.#epochs.truncateFromStart(offset);
   }
 
   /**
@@ -542,12 +534,17 @@ export class Log {
       return;
     }
     this.#truncating = true;
+    this.#compactor.stop();
     this.#operations.whenQuiet(() => {
       this.#operations.begin();
-      this.#truncate(offset, (error) => {
+      const steps: Step[] = [
+        (next) => this.#compactor.completeSwap(next),
+        (next) => this.#truncate(offset, next),
+      ];
+      this.#inTurn(steps, (error) => {
         this.#truncating = false;
         if (error instanceof DiskError) this.#goOffline(error);
-        if (this.#flushWaiters.length > 0) this.#startFlush();
+        this.#flusher.resume();
         done(error);
         this.#operations.end();
       });
@@ -555,17 +552,17 @@ export class Log {
   }
 
   /**
-   * The newest segments go first, and only when they are gone for good the one that stays is cut: whenever a crash comes, a
-   * log without holes is left.
+   * The newest segment goes first, each for good before the next, and only then the one that stays is cut: whenever a crash
+   * comes, a log without holes is left.
    */
   #truncate(offset: Offset, done: StepDone): void {
     const kept = this.#segments.filter((segment) => segment.baseOffset <= offset);
     const removed = this.#segments.slice(kept.length).reverse();
     for (const segment of removed) segment.release();
-    const steps: Step[] = removed.map((segment) => (next) => {
-      inTurn(segment.paths(), (path, nextPath) => this.#disk.remove(path, nextPath), next);
-    });
-    if (removed.length > 0) steps.push((next) => this.#disk.syncDirectory(this.#options.directory, next));
+    const steps: Step[] = removed.flatMap((segment) => [
+      (next) => inTurn(segment.paths(), (path, nextPath) => this.#disk.remove(path, nextPath), next),
+      (next) => this.#disk.syncDirectory(this.#options.directory, next),
+    ]);
     steps.push((next) => {
       this.#cutTo(offset, kept);
       this.#active.sync(this.#indexFailed, next);
@@ -581,9 +578,10 @@ export class Log {
     this.#segments = last ? kept : [this.#active];
     this.#logEndOffset = last ? last.resume(offset, true).nextOffset : offset;
     if (!last) this.#active.markUnsynced();
-    if (this.#recoveryPoint > this.#logEndOffset) this.#recoveryPoint = this.#logEndOffset;
+    this.#flusher.cutTo(this.#logEndOffset);
+    this.#compactor.cutTo(this.#logEndOffset);
     if (this.#logStartOffset > this.#logEndOffset) this.#logStartOffset = this.#logEndOffset;
-    this.#epochsChanged(this.#epochs.truncateFromEnd(this.#logEndOffset));
+    this.#epochs.truncateFromEnd(this.#logEndOffset);
     this.#logger.info('log truncated', this.#fields({ logEndOffset: this.#logEndOffset }));
   }
 
@@ -618,14 +616,7 @@ export class Log {
    * the batch at which the files are corrupt, or null. Throws DiskError.
    */
   forEachHeader(fromOffset: Offset, visit: (header: Buffer) => void): CorruptBatch | null {
-    const floor = this.#segments.findLastIndex((segment) => segment.baseOffset <= fromOffset);
-    for (const segment of this.#segments.slice(Math.max(floor, 0))) {
-      const walker = segment.walk(fromOffset);
-      while (walker.next()) if (walker.lastOffset >= fromOffset) visit(walker.header());
-      const { problem: reason, position } = walker;
-      if (reason) return { path: segment.path, position, reason };
-    }
-    return null;
+    return walkHeaders(this.#segments, fromOffset, visit);
   }
 
   // End
@@ -645,7 +636,7 @@ export class Log {
       }
     }
     this.#end();
-    this.#flushSoon((error) => {
+    this.#flusher.flush((error) => {
       this.#operations.whenQuiet(() => {
         for (const segment of this.#segments) segment.release();
         const lost = this.#snapshots.pending && !this.#offline;
@@ -672,8 +663,8 @@ export class Log {
   #end(): void {
     this.#closed = true;
     this.#maintenance.stop();
-    if (this.#flushTimer) this.#clock.cancel(this.#flushTimer);
-    this.#flushTimer = null;
+    this.#compactor.stop();
+    this.#flusher.stop();
     this.#removal.close();
   }
 
@@ -682,8 +673,9 @@ export class Log {
     assert(!this.#truncating, `${this.#options.directory} is being truncated`);
   }
 
-  #roleOf(segment: Segment): 'sealed' | 'busy' | 'gone' {
+  #roleOf(segment: Segment): SegmentRole {
     if (!this.#segments.includes(segment)) return 'gone';
+    if (this.#compactor.swapping.includes(segment)) return 'replaced';
     return segment === this.#active || this.#truncating ? 'busy' : 'sealed';
   }
 

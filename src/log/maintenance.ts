@@ -25,12 +25,14 @@ export interface MaintenanceOptions {
   readonly config: LogConfig;
 }
 
-/** Whether the log still has the segment, and whether its index files may be replaced now. */
-export type SegmentRole = 'sealed' | 'busy' | 'gone';
+/** Whether the log still has the segment, is about to have another one instead, and whether its index files may be replaced now. */
+export type SegmentRole = 'sealed' | 'busy' | 'replaced' | 'gone';
 
 /** A full job queue or a passing disk error: try again, but not forever. */
 const ATTEMPTS = 5;
 const RETRY_MS = 1_000;
+/** On a full disk for as long as it takes. */
+const FULL_RETRY_MS = 30_000;
 
 export class Maintenance {
   readonly #options: MaintenanceOptions;
@@ -66,12 +68,15 @@ export class Maintenance {
     this.#timer = null;
     const [task] = this.#tasks;
     if (!task || this.#stopped) return;
-    this.#options.jobs.run('scan-segment', this.#input(task), (error, output) => {
+    const ended = (error: Error | null, output: SegmentScanOutput | undefined): void => {
       if (this.#stopped) return;
-      if (this.#roleOf(task.segment) === 'gone') this.#finished();
+      const role = this.#roleOf(task.segment);
+      if (role === 'gone') this.#finished();
+      else if (role === 'replaced') this.#failed(task, null);
       else if (output) this.#finish(task, output);
       else this.#failed(task, error);
-    });
+    };
+    this.#options.jobs.run('scan-segment', this.#input(task), ended, 'background');
   }
 
   #input({ type, segment, bytes }: MaintenanceTask): SegmentScanInput {
@@ -126,6 +131,10 @@ export class Maintenance {
   }
 
   #failed(task: MaintenanceTask, error: Error | null): void {
+    if (error instanceof DiskError && error.isFull) {
+      this.#timer = this.#options.clock.after(FULL_RETRY_MS, () => this.#next());
+      return;
+    }
     if (this.#attempt < ATTEMPTS) {
       this.#attempt++;
       this.#timer = this.#options.clock.after(RETRY_MS, () => this.#next());

@@ -3,17 +3,20 @@
 // segment and all later segments. What lies before is verified in the background and only reported.
 //
 // Behind the recovery point the segments must join up: one that ends before the next begins has lost its tail with the power,
-// and what follows cannot stay. Compaction, which makes gaps, must therefore keep below the recovery point.
+// and what follows cannot stay. Compaction leaves the last offset of every segment, so that compacted ones join up too; those of
+// Kafka may not, but lie below the recovery point.
 import { dirname, join } from 'node:path';
 import { assert, present } from '../base/assert.js';
 import { OdradekError } from '../base/errors.js';
-import { type Offset, toOffset, ZERO_OFFSET } from '../base/ids.js';
+import { type LeaderEpoch, type Offset, toOffset, ZERO_OFFSET } from '../base/ids.js';
 import type { LogFields } from '../base/log.js';
 import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
+import { completeSwaps } from './compaction/swap.js';
 import { LEADER_EPOCH_FILE, LEFTOVER_SUFFIXES, parseSegmentFileName, segmentFileName } from './file-names.js';
 import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
 import { LeaderEpochs } from './leader-epochs.js';
-import { Log, type LogOptions, PRODUCER_ID_EXPIRATION_MS } from './log.js';
+import { Log } from './log.js';
+import { type LogOptions, PRODUCER_ID_EXPIRATION_MS } from './log-options.js';
 import type { MaintenanceTask } from './maintenance.js';
 import { offsetEntryCount, offsetIndexLooksSound } from './offset-index.js';
 import { readPartitionTopicId, writePartitionTopicId } from './partition-metadata.js';
@@ -40,6 +43,10 @@ export interface OpenLogOptions extends LogOptions {
   readonly recovery: LogRecovery;
   /** From the checkpoint; 0 if there is none. */
   readonly logStartOffset: Offset;
+  /** From the checkpoint: all below has been compacted; 0 if there is none. */
+  readonly firstDirtyOffset: Offset;
+  /** That of the leader to be: a greater one in the files is damage. None is too great if absent. */
+  readonly leaderEpoch?: LeaderEpoch;
 }
 
 /**
@@ -72,6 +79,8 @@ class Opening {
   #epochsUnsaved = false;
   /** The epoch checkpoint is missing or broken: the epochs come from the batches. */
   #epochsLost = false;
+  /** Where batches begin whose leader epochs are damaged. */
+  readonly #passedOver = new Set<Offset>();
   #logEndOffset = ZERO_OFFSET;
   #beganAnew = false;
   #snapshots: ProducerSnapshotFiles | null = null;
@@ -87,10 +96,12 @@ class Opening {
     const steps: Step[] = [
       (next) => this.#options.clock.after(0, () => next(null)),
       (next) => this.#makeFolder(next),
+      (next) => this.#completeSwaps(next),
       (next) => this.#removeLeftovers(next),
       (next) => this.#findSegments(next),
       (next) => this.#readEpochs(next),
       (next) => this.#planScans(next),
+      (next) => this.#readUnsavedEpochs(next),
       (next) => inTurn(this.#scans, (scan, then) => this.#recover(scan, then), next),
       (next) => this.#readLostEpochs(next),
       (next) => this.#startBehindEnd(next),
@@ -122,6 +133,18 @@ class Opening {
       ],
       next,
     );
+  }
+
+  #completeSwaps(next: StepDone): void {
+    const { clock, directory } = this.#options;
+    const steps: Step[] = [
+      (then) => completeSwaps(this.#disk, clock, directory, this.#names, then),
+      (then) => {
+        this.#names = this.#disk.list(directory);
+        then(null);
+      },
+    ];
+    this.#inTurn(steps, next);
   }
 
   /** Files that a crash left half done, and indexes without a segment. */
@@ -205,6 +228,8 @@ class Opening {
     try {
       if (content) this.#epochs = LeaderEpochs.parse(path, content.toString());
       else this.#epochsLost = hasBatches;
+      if (this.#epochs.latest > this.#leaderEpochMax)
+        throw new OdradekError('ODR_CORRUPT', `${path}: epoch ${this.#epochs.latest} is still to come`);
     } catch (error) {
       if (!(error instanceof OdradekError)) throw error;
       this.#epochsLost = hasBatches;
@@ -223,9 +248,34 @@ class Opening {
     }
     this.#epochs = new LeaderEpochs();
     this.#epochsUnsaved = true;
-    const segments = this.#segments.filter(({ bytes }) => bytes > 0);
+    this.#scanEpochs(this.#segments, next);
+  }
+
+  /**
+   * A thread died that had not saved the epochs it led by yet. What it had published is not scanned: where that goes on with an
+   * epoch that is not known, what lies before is looked at.
+   */
+  #readUnsavedEpochs(next: StepDone): void {
+    const [scan] = this.#scans;
+    const mayBeUnsaved = this.#options.recovery.type === 'worker-died' && !this.#epochsLost;
+    if (!scan || !mayBeUnsaved || !this.#isUnknownEpochAt(scan.segment, scan.input.fromPosition)) {
+      next(null);
+      return;
+    }
+    const end = this.#segments.indexOf(scan.segment);
+    let start = end;
+    while (start > 0 && this.#isUnknownEpochAt(present(this.#segments[start], 'a segment'), 0)) start--;
+    this.#scanEpochs(this.#segments.slice(start, end + 1), next);
+  }
+
+  #isUnknownEpochAt(segment: Segment, position: number): boolean {
+    const walker = segment.walkFrom(position);
+    return !walker.next() || walker.leaderEpoch > this.#epochs.latest;
+  }
+
+  #scanEpochs(segments: readonly Segment[], next: StepDone): void {
     inTurn(
-      segments,
+      segments.filter(({ bytes }) => bytes > 0),
       (segment, then) => {
         const { input } = wholeScan(segment, this.#options.config.indexIntervalBytes);
         const nothing = Number.POSITIVE_INFINITY;
@@ -246,8 +296,21 @@ class Opening {
 
   #takeEpochs({ epochs }: SegmentScanOutput): void {
     for (const { epoch, startOffset } of epochs) {
-      if (epoch > this.#epochs.latest && this.#epochs.assign(epoch, startOffset)) this.#epochsUnsaved = true;
+      if (epoch > this.#leaderEpochMax) this.#passOverEpoch(epoch, startOffset);
+      else if (epoch > this.#epochs.latest && this.#epochs.assign(epoch, startOffset))
+        this.#epochsUnsaved = true;
     }
+  }
+
+  /** No checksum covers the field. The records are right, and stay. Their headers may be read twice. */
+  #passOverEpoch(epoch: LeaderEpoch, offset: Offset): void {
+    if (this.#passedOver.has(offset)) return;
+    this.#passedOver.add(offset);
+    this.#warn('a record batch has a leader epoch that is still to come', { epoch, offset });
+  }
+
+  get #leaderEpochMax(): number {
+    return this.#options.leaderEpoch ?? Number.POSITIVE_INFINITY;
   }
 
   // Recovery
@@ -266,7 +329,10 @@ class Opening {
         this.#scans = [wholeScan(active, config.indexIntervalBytes)];
       }
     } else {
-      const found = this.#segments.findLastIndex(({ baseOffset }) => baseOffset <= start.segmentOffset);
+      // An empty segment before others, which a roll that failed left behind, is not the one that holds the start.
+      const found = this.#segments.findLastIndex(
+        (segment) => segment.baseOffset <= start.segmentOffset && (segment.bytes > 0 || segment === active),
+      );
       const [first, ...later] = this.#segments.slice(Math.max(found, 0));
       assert(first, 'an active segment');
       // What begins behind the start has no part that is known to be valid.
@@ -329,7 +395,10 @@ class Opening {
       const steps: Step[] = [
         (then) => (invalid ? this.#cutBehind({ segment, ...invalid }, then) : then(null)),
         (then) => {
-          segment.adopt(output, scan.kept);
+          const hasIndexes = segment.adopt(output, scan.kept);
+          // Those of a sealed segment are rebuilt when there is room.
+          if (!hasIndexes && segment !== this.#segments.at(-1))
+            this.#maintenance.push({ type: 'rebuild-indexes', segment, bytes: segment.bytes });
           then(null);
         },
       ];
@@ -450,7 +519,10 @@ class Opening {
     const logStartOffset = this.#logStartOffset;
     const recoveryPoint = durableOffset(recovery, logEndOffset);
     for (const [i, segment] of this.#segments.entries()) {
-      if ((this.#segments[i + 1]?.baseOffset ?? logEndOffset) > recoveryPoint) segment.markUnsynced();
+      const end = this.#segments[i + 1]?.baseOffset ?? logEndOffset;
+      // The last index entries of one that ends right at the recovery point may have been written after the sync that moved it.
+      const isSynced = recovery.type === 'clean' ? end <= recoveryPoint : end < recoveryPoint;
+      if (!isSynced) segment.markUnsynced();
       segment.release();
     }
     const clamped = this.#epochs.clampToEnd(logEndOffset);
@@ -460,6 +532,7 @@ class Opening {
       logStartOffset,
       logEndOffset,
       recoveryPoint,
+      firstDirtyOffset: toOffset(Math.min(this.#options.firstDirtyOffset, logEndOffset)),
       epochs: this.#epochs,
       epochsUnsaved: this.#epochsUnsaved || clamped || startMoved,
       producers: this.#producers,

@@ -67,7 +67,7 @@ export class ProducerSnapshotFiles {
       const { disk, warn } = this.#options;
       replaceFile(disk, this.#path(snapshot.offset), snapshot.content, (error) => {
         if (error) {
-          warn('a producer snapshot could not be written', error.message);
+          if (!error.isFull) warn('a producer snapshot could not be written', error.message);
           done(null);
           return;
         }

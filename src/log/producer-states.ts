@@ -15,6 +15,7 @@
 // bound. Unlike in Kafka a producer's age counts from when it wrote, not from the timestamps of its records, which
 // may be years old.
 import { assert } from '../base/assert.js';
+import { type Offset, toOffset } from '../base/ids.js';
 import {
   ATTRIBUTE_CONTROL,
   ATTRIBUTE_TRANSACTIONAL,
@@ -92,6 +93,16 @@ export class ProducerStates {
 
   get(producerId: number): ProducerState | undefined {
     return this.#producers.get(producerId);
+  }
+
+  /** The last offset of the newest batch of each producer: what of the log tells of it. */
+  lastOffsets(): Set<Offset> {
+    const offsets = new Set<Offset>();
+    for (const { batches } of this.#producers.values()) {
+      const newest = batches.at(-1);
+      if (newest) offsets.add(toOffset(newest.lastOffset));
+    }
+    return offsets;
   }
 
   /**
@@ -208,6 +219,9 @@ function addBatch(producer: Kept, bytes: Buffer, at: number): void {
   const firstSequence = readBaseSequence(bytes, at);
   const lastOffsetDelta = readLastOffsetDelta(bytes, at);
   const { batches } = producer;
+  const newest = batches.at(-1);
+  // Whoever was forgotten meanwhile begins anew: batches of the same sequences that the log still holds are others.
+  if (newest && firstSequence !== sequenceAfter(newest.lastSequence, 1)) batches.length = 0;
   // The oldest one's object is used again: a producer that is known costs no allocation.
   const batch = batches.length === KNOWN_BATCHES_MAX ? batches.shift() : undefined;
   const added = batch ?? { firstSequence: 0, lastSequence: 0, baseOffset: 0, lastOffset: 0, timestampMs: 0 };

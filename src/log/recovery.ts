@@ -97,7 +97,7 @@ export interface IndexContent {
 }
 
 /**
- * Verifies a segment from the start of the recovery on. Begins at the last index entry before it if that can be believed, else
+ * Verifies a segment from the start of the recovery on. Begins at the last entry of both indexes before it if that can be believed, else
  * at the start of the segment: index files are synced before the recovery point moves. Throws DiskError.
  */
 export function firstScan(
@@ -115,12 +115,21 @@ export function firstScan(
   const offsetEnd = verifyFromOffset || Number.MAX_SAFE_INTEGER;
   const positionEnd = Math.min(verifyFromPosition || segment.bytes, segment.bytes);
   const { baseOffset } = segment;
-  const { last, count } = trustedOffsetEntries(offsets, baseOffset, offsetEnd, positionEnd);
-  if (!last) return scan;
-  const trusted = trustedTimeEntries(times, baseOffset, last.lastOffset + 1);
-  const walker = segment.walkFrom(last.position);
-  if (!trusted.last || !walker.next() || walker.lastOffset !== last.lastOffset) return scan;
+  const known = trustedOffsetEntries(offsets, baseOffset, offsetEnd, positionEnd);
+  const trusted = trustedTimeEntries(times, baseOffset, (known.last?.lastOffset ?? -1) + 1);
+  if (!trusted.last) return scan;
   const { timestampMs, offset } = trusted.last;
+  // The file of one index may have got further than that of the other: no batch behind the last entry of the time index is
+  // known to be older than it says.
+  const { last, count } = trustedOffsetEntries(
+    offsets,
+    baseOffset,
+    Math.min(offsetEnd, offset + 1),
+    positionEnd,
+  );
+  if (!last) return scan;
+  const walker = segment.walkFrom(last.position);
+  if (!walker.next() || walker.lastOffset !== last.lastOffset) return scan;
   return {
     segment,
     input: {

@@ -13,7 +13,7 @@ export interface ProducerReplayInput {
   /** Where to begin, which is the start of a batch, and where the batches end. */
   readonly fromPosition: number;
   readonly endPosition: number;
-  /** Only batches that begin in [fromOffset, endOffset) count. */
+  /** Only batches that reach `fromOffset`, which may lie inside one (a log start), and begin before `endOffset` count. */
   readonly fromOffset: number;
   readonly endOffset: number;
   /** What is known of the batches before. */
@@ -41,7 +41,7 @@ export function replayProducers(disk: Disk, input: ProducerReplayInput): Produce
   try {
     const walker = new BatchWalker(disk, file, input.fromPosition, input.endPosition, input.baseOffset);
     while (walker.next() && walker.baseOffset < input.endOffset) {
-      if (walker.baseOffset >= input.fromOffset) producers.apply(walker.header(), 0, input.nowMs);
+      if (walker.lastOffset >= input.fromOffset) producers.apply(walker.header(), 0, input.nowMs);
     }
     return { producers: [...producers.all], problem: walker.problem };
   } finally {

@@ -77,10 +77,14 @@ class Restoring {
     runSteps(clock, steps, (error) => done(error, this.#producers));
   }
 
-  /** Takes over the newest snapshot that is whole, and returns its offset. */
+  /**
+   * Takes over the newest snapshot that is whole, and returns its offset. One from before the first segment is no good: its
+   * producers may have gone on in what was deleted, and their next batches would be refused.
+   */
   #newestSnapshot(): Offset | null {
-    const { clock, snapshots, expirationMs } = this.#options;
-    for (const offset of snapshots.offsets.toReversed()) {
+    const { clock, snapshots, segments, expirationMs } = this.#options;
+    const oldest = segments[0]?.baseOffset ?? 0;
+    for (const offset of snapshots.offsets.filter((each) => each >= oldest).reverse()) {
       const producers = snapshots.read(offset);
       if (!producers) continue;
       producers.expire(clock.wallMs(), expirationMs);

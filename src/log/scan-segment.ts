@@ -64,7 +64,7 @@ export interface SegmentScanOutput {
   /** Entries for what was scanned, as the index files hold them. */
   readonly offsetIndex: Uint8Array;
   readonly timeIndex: Uint8Array;
-  /** Leader epochs in the order in which they begin. */
+  /** Where the leader epoch is another than in the batch before. Damage may make it go back. */
   readonly epochs: readonly { readonly epoch: LeaderEpoch; readonly startOffset: Offset }[];
   /** The first invalid batch, or with `stopAtInvalid: false` up to 100 of them. */
   readonly invalid: readonly InvalidBatch[];
@@ -234,8 +234,7 @@ class SegmentScan {
 
   #noteEpoch(epoch: number, startOffset: Offset): void {
     const last = this.#epochs.at(-1);
-    if (epoch >= 0 && (!last || epoch > last.epoch))
-      this.#epochs.push({ epoch: toLeaderEpoch(epoch), startOffset });
+    if (epoch >= 0 && epoch !== last?.epoch) this.#epochs.push({ epoch: toLeaderEpoch(epoch), startOffset });
   }
 
   #addTimeEntry(): void {

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { assert, present } from '../base/assert.js';
 import { type LeaderEpoch, type Offset, toOffset } from '../base/ids.js';
-import type { Disk, DiskError, DiskFile } from '../io/disk.js';
+import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { BATCH_HEADER_BYTES, readMaxTimestamp } from '../record/batch-header.js';
 import { BatchWalker } from './batch-walker.js';
 import { type SegmentSuffix, segmentFileName, snapshotFileName } from './file-names.js';
@@ -53,6 +53,16 @@ const NO_FILES: SegmentFiles = {
   timeIndexExists: false,
   lastTimestampMs: -1,
 };
+
+function exists(disk: Disk, path: string): boolean {
+  try {
+    disk.close(disk.open(path, 'read'));
+    return true;
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOENT') return false;
+    throw error;
+  }
+}
 
 export class Segment {
   readonly baseOffset: Offset;
@@ -104,8 +114,8 @@ export class Segment {
   static create(disk: Disk, directory: string, baseOffset: Offset, nowMs: number): Segment {
     const segment = new Segment(disk, directory, baseOffset, NO_FILES, nowMs);
     // Once the file is there nothing may fail: the log would grow past the base offset and have an empty segment in its middle.
-    const file = segment.#log();
-    if (disk.size(file) > 0) disk.truncate(file, 0);
+    if (exists(disk, segment.path)) disk.truncate(segment.#log(), 0);
+    else segment.#log();
     segment.#newNames = true;
     return segment;
   }
@@ -131,6 +141,21 @@ export class Segment {
     return this.#maxTimestampMs;
   }
 
+  /** How many entries the indexes have. */
+  get offsetEntries(): number {
+    return this.#offsetIndex.entries.entries;
+  }
+
+  get timeEntries(): number {
+    return this.#timeIndex.entries.entries;
+  }
+
+  /** All batches are on the disk; what an index lacks may not be. */
+  get isDurable(): boolean {
+    return this.#syncedBytes >= this.#bytes;
+  }
+
+  /** Something of it was not synced since it changed. */
   get dirty(): boolean {
     return (
       this.#syncedBytes < this.#bytes || this.#offsetIndex.entries.dirty || this.#timeIndex.entries.dirty
@@ -200,7 +225,11 @@ export class Segment {
     return (firstMs >= 0 ? timestampMs - firstMs : wallMs - this.openedAtMs) > ageMs;
   }
 
-  /** The timestamp of the first batch, which the age of the segment counts from. */
+  /** The greatest timestamp of the first batch, -1 if it has none. Throws DiskError. */
+  get firstTimestampMs(): number {
+    return this.#bytes === 0 ? -1 : this.#firstTimestamp();
+  }
+
   #firstTimestamp(): number {
     if (this.#firstTimestampMs === null) {
       const header = Buffer.alloc(BATCH_HEADER_BYTES);
@@ -301,6 +330,19 @@ export class Segment {
     });
   }
 
+  /** Its files are about to be replaced: nothing of them needs a sync any more. */
+  abandon(): void {
+    this.release();
+    this.#syncedBytes = this.#bytes;
+    this.#offsetIndex.entries.abandon();
+    this.#timeIndex.entries.abandon();
+  }
+
+  /** Opens the batches, so that a file that takes their name meanwhile is not taken for them. Throws DiskError. */
+  hold(): void {
+    this.#log();
+  }
+
   /** Gives the descriptors back; they are opened again when needed. Buffered index entries must have been written. */
   release(): void {
     if (this.#file) this.#disk.close(this.#file);
@@ -362,20 +404,22 @@ export class Segment {
     const times = this.#timeIndex.lastBelow(untilOffset);
     this.#maxTimestampMs = times?.entry.timestampMs ?? -1;
     this.#maxTimestampOffset = times?.entry.offset ?? -1;
-    const walker = this.walk(untilOffset);
-    const start = walker.position;
+    // The file of one index may have got further than that of the other: what the time index knows nothing of is walked over.
+    const walker = this.walk(Math.min(untilOffset, this.#maxTimestampOffset + 1));
     let { position } = walker;
     let nextOffset = this.baseOffset;
+    let trusted = offsets === null;
     while (walker.next() && walker.lastOffset < untilOffset) {
       position = walker.position;
       nextOffset = toOffset(walker.lastOffset + 1);
+      if (walker.batchPosition === offsets?.entry.position)
+        trusted = walker.lastOffset === offsets.entry.lastOffset;
       if (walker.maxTimestampMs > this.#maxTimestampMs) {
         this.#maxTimestampMs = walker.maxTimestampMs;
         this.#maxTimestampOffset = walker.lastOffset;
       }
     }
-    this.#bytesSinceIndexEntry = position - start;
-    const trusted = offsets === null || offsets.entry.position === start;
+    this.#bytesSinceIndexEntry = position - (trusted ? (offsets?.entry.position ?? 0) : 0);
     if (truncate) {
       const nothing = Buffer.alloc(0);
       this.#offsetIndex.entries.replaceFrom(trusted ? (offsets?.count ?? 0) : 0, nothing);
@@ -388,11 +432,30 @@ export class Segment {
     return { position, nextOffset, problem };
   }
 
-  /** Takes over what a scan found: index entries behind the first kept ones, and where the valid batches end. Throws DiskError. */
-  adopt(scan: SegmentScanOutput, kept: KeptEntries): void {
-    this.replaceIndexes(scan, kept);
+  /**
+   * Takes over what a scan found: index entries behind the first kept ones, and where the valid batches end. False if the disk had
+   * no room for the entries: those behind the kept ones are then missing, and all of the time index. Throws DiskError.
+   */
+  adopt(scan: SegmentScanOutput, kept: KeptEntries): boolean {
+    const hasIndexes = this.#replaceIndexesIfRoom(scan, kept);
     if (scan.validBytes < this.#bytes) this.#cutTo(scan.validBytes);
     assert(scan.validBytes === this.#bytes, `${this.path} has ${this.#bytes} bytes, not ${scan.validBytes}`);
+    return hasIndexes;
+  }
+
+  #replaceIndexesIfRoom(scan: SegmentScanOutput, kept: KeptEntries): boolean {
+    try {
+      this.replaceIndexes(scan, kept);
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError && error.isFull)) throw error;
+      const nothing = new Uint8Array(0);
+      this.replaceIndexes(
+        { ...scan, offsetIndex: nothing, timeIndex: nothing },
+        { ...NO_ENTRIES, offsetEntries: kept.offsetEntries },
+      );
+      return false;
+    }
   }
 
   /** Puts index entries that a scan found behind the first kept ones. Throws DiskError. */

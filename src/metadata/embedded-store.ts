@@ -1,18 +1,19 @@
 // The metadata store of a single broker, on a log of its own: each commit is one record batch, a record a change (key, and
-// the value or null). The state is replayed from the log at start. When the log holds many more changes than there are keys,
-// a new segment begins with a snapshot, batches that repeat every entry, and the segments before it are deleted. A crash
-// between the two replays both, which gives the same state.
+// the value or null). The state is replayed from the log at start. When the log holds many more changes than there are keys, it
+// is compacted like any log of keyed records: the newest change of each key stays, with its revision and in its place, so that a
+// replay gives the same state at any moment of it.
 //
 //   record key    KEY
 //   record value  {"r": revision, "v": VALUE} as JSON, or null for a deletion
 //   record header "odradek", one byte: the version of this format, 1
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
-import { OdradekError } from '../base/errors.js';
+import { type ErrorName, OdradekError } from '../base/errors.js';
 import { toLeaderEpoch, toOffset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Log } from '../log/log.js';
+import type { CompactionConfig } from '../log/log-config.js';
 import { LogReader } from '../log/log-reader.js';
 import { BatchBuilder } from '../record/batch-builder.js';
 import { readLastOffsetDelta, stampPlace } from '../record/batch-header.js';
@@ -33,19 +34,33 @@ export interface EmbeddedStoreOptions {
   readonly logger: Logger;
   /** Commits that may wait for the disk. */
   readonly commitsMax?: number;
+  /** Gives something up for a change that finds no room on the disk; false if there is nothing left to give. */
+  readonly makeRoom?: (error: DiskError) => boolean;
   /** The store can take no more changes before it is opened anew, and why. Called once at most. */
   readonly broken?: (reason: string) => void;
-  /** Changes in the log beyond the number of keys that lead to a snapshot. */
-  readonly snapshotAfter?: number;
+  /** Changes in the log beyond twice the number of keys that lead to its compaction. */
+  readonly compactAfter?: number;
 }
+
+/** For the config of the store's log. A deletion goes with the compaction after the one that took what it deletes. */
+export const METADATA_COMPACTION: CompactionConfig = {
+  minDirtyRatio: 0,
+  minLagMs: 0,
+  maxLagMs: Number.POSITIVE_INFINITY,
+  deleteRetentionMs: 0,
+  maxMessageBytes: 16 * 1024 * 1024,
+};
 
 const FORMAT_HEADER = 'odradek';
 const FORMAT_VERSION = 1;
 const COMMITS_MAX = 100_000;
-const SNAPSHOT_AFTER = 10_000;
-const SNAPSHOT_BATCH_BYTES = 256 * 1024;
+const COMPACT_AFTER = 10_000;
+/** Room for two million keys; more take several passes. */
+const KEYS_BYTES_MAX = 64 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
 const LEADER_EPOCH = toLeaderEpoch(0);
+/** After so long a flush that found no room is tried again. */
+const FLUSH_RETRY_MS = 500;
 
 interface Pending {
   readonly changes: readonly MetadataChange[];
@@ -58,6 +73,11 @@ interface Watch {
   readonly changed: (changes: readonly MetadataChange[]) => void;
 }
 
+const whatToDo = (error: DiskError): string =>
+  error.isFull
+    ? `The disk of the metadata is full; free some space and try again: ${error.message}`
+    : error.message;
+
 export class EmbeddedStore implements MetadataStore {
   readonly #options: EmbeddedStoreOptions;
   readonly #log: Log;
@@ -67,7 +87,12 @@ export class EmbeddedStore implements MetadataStore {
   #pending: Pending[] = [];
   #revision = 0;
   #flushing = false;
+  /** The last flush found no room for what belongs to it. What was appended waits; nothing is taken meanwhile. */
+  #shortage: DiskError | null = null;
   #changesInLog = 0;
+  #compacting = false;
+  /** Changes in the log below which no compaction is tried, because the last one left so many. */
+  #compactAbove = 0;
   #broken: string | null = null;
   #closed = false;
   #whenIdle: (() => void)[] = [];
@@ -92,9 +117,9 @@ export class EmbeddedStore implements MetadataStore {
   commit(commit: MetadataCommit, done: (result: CommitResult) => void): void {
     const { clock, commitsMax = COMMITS_MAX } = this.#options;
     const later = (result: CommitResult) => clock.after(0, () => done(result));
-    const refusal = this.#closed ? 'The metadata store is closed.' : this.#broken;
-    if (refusal !== null || this.#pending.length >= commitsMax) {
-      later({ type: 'failed', reason: refusal ?? 'Too many changes of the metadata wait for the disk.' });
+    const refusal = this.#refusal(commitsMax);
+    if (refusal) {
+      later({ type: 'failed', ...refusal });
       return;
     }
     for (const { key, modRevision } of commit.compare) {
@@ -108,18 +133,27 @@ export class EmbeddedStore implements MetadataStore {
       ...commit.deletes.map((key) => ({ key, value: null, modRevision: revision })),
     ];
     try {
-      if (changes.length > 0) this.#append(changes);
+      if (changes.length > 0) this.#appendWithRoom(changes);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#options.logger.error('metadata cannot be written', { reason: error.message });
       if (this.#log.offline) this.#break(`The metadata log is offline: ${this.#log.offline.message}`);
-      later({ type: 'failed', reason: error.message });
+      later({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', reason: whatToDo(error) });
       return;
     }
     this.#revision = revision;
     for (const change of changes) this.#apply(change);
     this.#pending.push({ changes, revision, done });
     this.#flush();
+  }
+
+  #refusal(commitsMax: number): { readonly error: ErrorName; readonly reason: string } | null {
+    if (this.#closed) return { error: 'UNKNOWN_SERVER_ERROR', reason: 'The metadata store is closed.' };
+    if (this.#broken !== null) return { error: 'KAFKA_STORAGE_ERROR', reason: this.#broken };
+    if (this.#shortage) return { error: 'KAFKA_STORAGE_ERROR', reason: whatToDo(this.#shortage) };
+    if (this.#pending.length < commitsMax) return null;
+    const reason = 'Too many changes of the metadata wait for the disk.';
+    return { error: 'THROTTLING_QUOTA_EXCEEDED', reason };
   }
 
   watch(revision: number, changed: (changes: readonly MetadataChange[]) => void): () => void {
@@ -132,10 +166,23 @@ export class EmbeddedStore implements MetadataStore {
   close(done: () => void): void {
     this.#closed = true;
     this.#whenIdle.push(() => this.#log.close(() => done()));
+    this.#flush();
     this.#idle();
   }
 
   // -------------------------------------------------------------------------------------------------------- writing
+
+  /** Appends, and where there is no room has some made as long as that goes. Throws DiskError. */
+  #appendWithRoom(changes: readonly MetadataChange[]): void {
+    for (;;) {
+      try {
+        this.#append(changes);
+        return;
+      } catch (error) {
+        if (!(error instanceof DiskError && error.isFull && this.#options.makeRoom?.(error))) throw error;
+      }
+    }
+  }
 
   #append(changes: readonly MetadataChange[]): void {
     const builder = new BatchBuilder();
@@ -163,12 +210,18 @@ export class EmbeddedStore implements MetadataStore {
     const flushed = this.#pending.length;
     this.#log.flush((error) => {
       this.#flushing = false;
+      if (error instanceof DiskError && error.isFull && !this.#log.offline && !this.#closed) {
+        this.#flushAgain(error);
+        return;
+      }
+      this.#shortage = null;
       if (error) {
         // What was appended may or may not be on the disk: only a restart can tell.
         const reason = `The metadata log cannot be flushed: ${error.message}`;
         this.#options.logger.error('metadata cannot be flushed', { reason: error.message });
         this.#break(reason);
-        for (const { done } of this.#pending.splice(0)) done({ type: 'failed', reason });
+        for (const { done } of this.#pending.splice(0))
+          done({ type: 'failed', error: 'KAFKA_STORAGE_ERROR', reason });
         this.#idle();
         return;
       }
@@ -176,8 +229,17 @@ export class EmbeddedStore implements MetadataStore {
         for (const { after, changed } of this.#watches) if (revision > after) changed(changes);
         done({ type: 'committed', revision });
       }
-      if (this.#pending.length === 0) this.#snapshotIfLong();
+      if (this.#pending.length === 0) this.#compactIfLong();
       this.#flushOrRest();
+    });
+  }
+
+  /** The changes are on the disk, but not all that a flush writes besides them: it is written when there is room. */
+  #flushAgain(error: DiskError): void {
+    this.#shortage = error;
+    const delayMs = this.#options.makeRoom?.(error) ? 0 : FLUSH_RETRY_MS;
+    this.#options.clock.after(delayMs, () => {
+      if (!this.#closed) this.#flush();
     });
   }
 
@@ -197,38 +259,40 @@ export class EmbeddedStore implements MetadataStore {
     for (const run of this.#whenIdle.splice(0)) run();
   }
 
-  #snapshotIfLong(): void {
-    const { snapshotAfter = SNAPSHOT_AFTER, logger } = this.#options;
-    if (this.#changesInLog <= this.#entries.size * 2 + snapshotAfter || this.#broken !== null) return;
+  /** What is said of a failure is said by the log; it is as good as before, and tried again when as much has been added. */
+  #compactIfLong(): void {
+    const { compactAfter = COMPACT_AFTER, logger } = this.#options;
+    const changesMax = Math.max(this.#entries.size * 2 + compactAfter, this.#compactAbove);
+    if (this.#compacting || this.#broken !== null || this.#changesInLog <= changesMax) return;
+    this.#compactAbove = this.#changesInLog + compactAfter;
     try {
       this.#log.roll();
-      const start = this.#log.logEndOffset;
-      this.#changesInLog = 0;
-      let batch: MetadataChange[] = [];
-      let bytes = 0;
-      for (const entry of this.#entries.values()) {
-        batch.push(entry);
-        bytes += entry.key.length + entry.value.length;
-        if (bytes < SNAPSHOT_BATCH_BYTES) continue;
-        this.#append(batch);
-        batch = [];
-        bytes = 0;
-      }
-      if (batch.length > 0) this.#append(batch);
-      this.#flushing = true;
-      this.#log.flush((error) => {
-        this.#flushing = false;
-        // With an error nothing is lost: the older segments stay.
-        if (!error) {
-          this.#log.advanceLogStartOffset(start);
-          this.#log.applyRetention(this.#options.clock.wallMs());
-        }
-        this.#flushOrRest();
-      });
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      logger.error('metadata snapshot cannot be written', { reason: error.message });
+      logger.error('metadata cannot be compacted', { reason: error.message });
+      return;
     }
+    this.#compacting = true;
+    // Only what is on the disk for sure may take the place of what came before it.
+    this.#log.flush((error) => {
+      if (error || this.#closed) this.#compacting = false;
+      else this.#compact(compactAfter);
+    });
+  }
+
+  #compact(compactAfter: number): void {
+    const request = {
+      nowMs: this.#options.clock.wallMs(),
+      limitOffset: this.#log.logEndOffset,
+      keysBytesMax: KEYS_BYTES_MAX,
+      pace: () => 0,
+      replaced: () => {},
+    };
+    this.#log.compact(request, (_error, result) => {
+      this.#compacting = false;
+      this.#changesInLog -= result?.recordsRemoved ?? 0;
+      this.#compactAbove = this.#changesInLog + compactAfter;
+    });
   }
 
   // -------------------------------------------------------------------------------------------------------- replay
@@ -243,6 +307,7 @@ export class EmbeddedStore implements MetadataStore {
       logEndOffset: log.logEndOffset,
       segmentBaseOffset: log.activeSegmentBaseOffset,
       segmentBytes: log.activeSegmentBytes,
+      replacements: log.replacements,
     };
     try {
       let next = log.logStartOffset;

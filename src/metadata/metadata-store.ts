@@ -3,6 +3,8 @@
 //
 // Revisions are whole numbers that rise with each commit; all changes of a commit have the same one.
 
+import type { ErrorName } from '../base/errors.js';
+
 export interface MetadataEntry {
   readonly key: string;
   readonly value: string;
@@ -28,8 +30,8 @@ export type CommitResult =
   | { readonly type: 'committed'; readonly revision: number }
   /** A comparison did not hold; nothing was changed. */
   | { readonly type: 'conflict' }
-  /** Not known whether it took effect. */
-  | { readonly type: 'failed'; readonly reason: string };
+  /** Not known whether it took effect. With KAFKA_STORAGE_ERROR the disk is in the way, and it may work later. */
+  | { readonly type: 'failed'; readonly error: ErrorName; readonly reason: string };
 
 export interface MetadataStore {
   /** Why it takes no more commits; null while it does. */

@@ -3,7 +3,7 @@
 //
 //   cluster                          {clusterId}
 //   topics/NAME                      {topicId, internal, overrides, replicas: broker ids of each partition}
-//   partitions/TOPIC_ID/INDEX        {leader, leaderEpoch, inSyncReplicas}; written when a leader starts
+//   partitions/TOPIC_ID/INDEX        {leader, leaderEpoch, inSyncReplicas, directoryId}; written when a leader starts
 //   deleting/TOPIC_ID                {name, partitions}: the topic is gone, its folders may not be
 //   producer-ids/next                {next}: the first producer id that no block has been handed out of (KIP-730)
 
@@ -42,6 +42,8 @@ export interface PartitionRecord {
   readonly leader: BrokerId | null;
   readonly leaderEpoch: LeaderEpoch;
   readonly inSyncReplicas: readonly BrokerId[];
+  /** The leader's data directory that holds it (KIP-858); null if that was not noted. */
+  readonly directoryId: string | null;
 }
 
 export interface DeletingRecord {
@@ -93,6 +95,7 @@ export function decodePartition(key: string, value: string): PartitionRecord {
     leader: json['leader'] === null ? null : toBrokerId(Number(json['leader'])),
     leaderEpoch: toLeaderEpoch(Number(json['leaderEpoch'])),
     inSyncReplicas: brokers(json['inSyncReplicas']),
+    directoryId: typeof json['directoryId'] === 'string' ? json['directoryId'] : null,
   };
 }
 

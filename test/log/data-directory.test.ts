@@ -68,14 +68,16 @@ describe('meta.properties', () => {
 
 describe('clean shutdown mark', () => {
   it('comes and goes durably', () => {
-    const machine = new LogMachine();
-    expect(hasCleanShutdownMark(machine.disk, '/data')).toBe(false);
-    machine.wait((done) => markCleanShutdown(machine.disk, '/data', done));
-    machine.losePower();
-    expect(hasCleanShutdownMark(machine.disk, '/data')).toBe(true);
-    machine.wait((done) => removeCleanShutdownMark(machine.disk, '/data', done));
-    machine.losePower();
-    expect(hasCleanShutdownMark(machine.disk, '/data')).toBe(false);
+    for (let seed = 1; seed <= 20; seed++) {
+      const machine = new LogMachine(seed);
+      expect(hasCleanShutdownMark(machine.disk, '/data')).toBe(false);
+      machine.wait((done) => markCleanShutdown(machine.disk, '/data', done));
+      machine.losePower();
+      expect(hasCleanShutdownMark(machine.disk, '/data')).toBe(true);
+      machine.wait((done) => removeCleanShutdownMark(machine.disk, '/data', done));
+      machine.losePower();
+      expect(hasCleanShutdownMark(machine.disk, '/data'), `SEED ${seed}`).toBe(false);
+    }
   });
 });
 

@@ -37,6 +37,25 @@ describe('lastEntryWhere', () => {
 });
 
 describe('EntryWriter', () => {
+  it('leaves nothing of a write that failed behind the entries of the next one', () => {
+    const { disk } = new LogMachine();
+    const writer = new EntryWriter(disk, PATH, 4, 0, false);
+    for (let i = 0; i < 10; i++) add(writer, i);
+    writer.write();
+    const stale = Buffer.alloc(400, 0x7f);
+    for (let i = 10; i < 60; i++) add(writer, i);
+    disk.failNext({ operation: 'write', path: /entries/, code: 'ENOSPC' });
+    expect(() => writer.write()).toThrow('ENOSPC');
+    // As much of it as can be may have been written.
+    const file = disk.open(PATH, 'write');
+    disk.write(file, 40, [stale]);
+    add(writer, 60);
+    writer.write();
+    expect(writer.entries).toBe(11);
+    expect(disk.size(file)).toBe(44);
+    expect(disk.contents(PATH).readInt32BE(40)).toBe(60);
+  });
+
   it('writes entries in groups, and creates the file with the first', () => {
     const { disk } = new LogMachine();
     const writer = new EntryWriter(disk, PATH, 4, 0, false);

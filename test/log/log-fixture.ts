@@ -32,6 +32,8 @@ export const CONFIG: LogConfig = {
   indexIntervalBytes: 150,
   retentionMs: -1,
   retentionBytes: -1,
+  deletes: true,
+  compaction: null,
   fileDeleteDelayMs: 60_000,
   flushMessages: Number.POSITIVE_INFINITY,
   flushMs: Number.POSITIVE_INFINITY,
@@ -97,7 +99,17 @@ export function collectingLogger(): Logger & { readonly lines: LogLine[] } {
 }
 
 export type OpenOverrides = Partial<
-  Pick<OpenLogOptions, 'recovery' | 'logStartOffset' | 'config' | 'topicId' | 'directory'>
+  Pick<
+    OpenLogOptions,
+    | 'recovery'
+    | 'logStartOffset'
+    | 'firstDirtyOffset'
+    | 'leaderEpoch'
+    | 'config'
+    | 'topicId'
+    | 'directory'
+    | 'wentOffline'
+  >
 >;
 
 /** A machine with a simulated disk that a log lives on. */
@@ -137,6 +149,7 @@ export class LogMachine {
       config: CONFIG,
       recovery: { type: 'clean' },
       logStartOffset: toOffset(0),
+      firstDirtyOffset: toOffset(0),
       ...overrides,
     };
   }
@@ -227,6 +240,7 @@ export function publish(log: Log, highWatermark: Offset = log.logEndOffset): Pub
     logEndOffset: log.logEndOffset,
     segmentBaseOffset: log.activeSegmentBaseOffset,
     segmentBytes: log.activeSegmentBytes,
+    replacements: log.replacements,
   };
 }
 

@@ -77,6 +77,7 @@ class MortalProcess {
       open: node.open.bind(node),
       close: node.close.bind(node),
       size: node.size.bind(node),
+      isCurrent: node.isCurrent.bind(node),
       write: node.write.bind(node),
       read: node.read.bind(node),
       truncate: node.truncate.bind(node),
@@ -437,7 +438,7 @@ class Run {
       expect(buffer.subarray(0, bytes)).toEqual(
         Buffer.concat(expected.slice(from, until).map((each) => each.bytes)),
       );
-      this.#reader.remember(nextOffset, located.segmentBaseOffset, located.position + bytes);
+      this.#reader.remember(nextOffset, located, located.position + bytes);
       offset = nextOffset;
     }
     const timestampMs = this.#timestampMs - this.#random.below(3000);

@@ -125,6 +125,53 @@ describe('Log', () => {
       expect(machine.bytes()).toEqual(concat(batches(0, 6)));
     });
 
+    it.each(['EIO', 'EROFS', 'ENOENT', 'EACCES'] as const)(
+      'goes offline at the first write that fails with %s',
+      (code) => {
+        const machine = new LogMachine();
+        const offline: (string | undefined)[] = [];
+        const log = machine.open({ wentOffline: (error) => offline.push(error.code) });
+        log.append(batches(0, 2));
+        machine.disk.failNext({ operation: 'write', path: /\.log$/, code });
+        expect(log.append(batches(2, 1)).error?.code).toBe(code);
+        expect(log.offline?.code).toBe(code);
+        expect(log.append(batches(2, 1))).toEqual({ appended: 0, error: log.offline });
+        expect(offline).toEqual([code]);
+        // What was appended before is there, and nothing behind it.
+        expect(machine.bytes()).toEqual(concat(batches(0, 2)));
+      },
+    );
+
+    it('goes offline when the next segment cannot be made, unless there was no room for it', () => {
+      for (const [code, offline] of [
+        ['EIO', 'EIO'],
+        ['ENOSPC', undefined],
+        ['EMFILE', undefined],
+      ] as const) {
+        const machine = new LogMachine();
+        const log = machine.open({ config: { ...CONFIG, segmentBytes: 2 * 76 } });
+        log.append(batches(0, 2));
+        machine.disk.failNext({ operation: 'open', path: /2\.log$/, code });
+        expect(log.append(batches(2, 1))).toMatchObject({ appended: 0, error: { code } });
+        expect(log.offline?.code).toBe(offline);
+        expect(log.append(batches(2, 1)).appended).toBe(offline ? 0 : 1);
+      }
+    });
+
+    it('says nothing of a full disk: its owner does, once for all logs', () => {
+      const machine = new LogMachine();
+      const log = machine.open({ config: { ...CONFIG, segmentBytes: 3 * 76, indexIntervalBytes: 0 } });
+      log.append(batches(0, 3));
+      machine.disk.capacityBytes = machine.disk.usedBytes;
+      for (let i = 0; i < 3; i++) expect(log.append(batches(3, 1)).error?.code).toBe('ENOSPC');
+      expect(machine.wait((done) => log.flush(done))).not.toBeNull();
+      expect(machine.logger.lines.filter(({ level }) => level !== 'info')).toEqual([]);
+      machine.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+      expect(log.append(batches(3, 4)).appended).toBe(4);
+      expect(machine.wait((done) => log.close(done))).toBeNull();
+      expect(machine.bytes()).toEqual(concat(batches(0, 7)));
+    });
+
     it('goes offline when a failed write cannot be cut back', () => {
       const machine = new LogMachine();
       const log = machine.open();
@@ -267,6 +314,18 @@ describe('Log', () => {
       expect(log.recoveryPoint).toBe(3);
     });
 
+    it('does not wait for a timer that a longer flush.ms of before has set', () => {
+      const machine = new LogMachine();
+      const log = machine.open({ config: { ...CONFIG, flushMs: 3_600_000 } });
+      log.append(batches(0, 2));
+      machine.clock.advance(1000);
+      log.updateConfig({ ...CONFIG, flushMs: 500 });
+      machine.clock.advance(400);
+      expect(log.recoveryPoint).toBe(0);
+      machine.clock.advance(1000);
+      expect(log.recoveryPoint).toBe(2);
+    });
+
     it('starts by itself flush.ms after an append, also one that came while another flush ran', () => {
       const machine = new LogMachine();
       const log = machine.open({ config: { ...CONFIG, flushMs: 5000 } });
@@ -367,6 +426,14 @@ describe('Log', () => {
       const log = open(new LogMachine(), { retentionMs: -1, retentionBytes: 200 });
       expect(log.applyRetention(99_999)).toBe(1);
       expect(log.sizeBytes).toBe(3 * 76);
+    });
+
+    it('keeps what is too old or too much without the policy, but not what lies below the log start', () => {
+      const log = open(new LogMachine(), { retentionBytes: 0, deletes: false });
+      expect(log.applyRetention(99_999)).toBe(0);
+      log.advanceLogStartOffset(toOffset(2));
+      expect(log.applyRetention(99_999)).toBe(2);
+      expect(log.segmentCount).toBe(2);
     });
 
     it('keeps what lies above the high watermark', () => {

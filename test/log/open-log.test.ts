@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { OdradekError } from '../../src/base/errors.js';
 import { toOffset, toTopicId } from '../../src/base/ids.js';
 import type { Log } from '../../src/log/log.js';
-import { batch, batches, CONFIG, concat, DIRECTORY, from, LogMachine } from './log-fixture.js';
+import { batch, batches, CONFIG, concat, DIRECTORY, epoch, from, LogMachine } from './log-fixture.js';
 
 const FIRST = '00000000000000000000';
 const file = (name: string) => `${DIRECTORY}/${name}`;
@@ -42,6 +42,39 @@ describe('openLog', () => {
     expect(machine.names()).toEqual(['00000000000000000007.log', 'partition.metadata']);
   });
 
+  it('opens after a crash on a full disk, reads all, and rebuilds the indexes when there is room', () => {
+    const config = { ...CONFIG, segmentBytes: 5 * 76, indexIntervalBytes: 0 };
+    const machine = new LogMachine();
+    const log = machine.open({ config });
+    log.append(batches(0, 23));
+    machine.crash();
+    machine.disk.capacityBytes = 0;
+    const from = { type: 'from', recoveryPoint: toOffset(0) } as const;
+    const opened = machine.open({ config, recovery: from });
+    expect(opened.logEndOffset).toBe(23);
+    const offsets: number[] = [];
+    opened.forEachHeader(toOffset(0), (header) => offsets.push(Number(header.readBigInt64BE(0))));
+    expect(offsets).toEqual(Array.from({ length: 23 }, (_, i) => i));
+    expect(opened.append(batches(23, 1)).error?.code).toBe('ENOSPC');
+    machine.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    machine.clock.advance(120_000);
+    expect(opened.append(batches(23, 1)).appended).toBe(1);
+    expect(machine.wait((done) => opened.close(done))).toBeNull();
+    const sizes = (suffix: string) =>
+      machine
+        .names()
+        .flatMap((name) => (name.endsWith(suffix) ? [machine.disk.contents(file(name)).length] : []));
+    // Of all segments but the one that was active: an entry for each batch but the first, and the greatest timestamp.
+    expect(sizes('.index').slice(0, 4)).toEqual([32, 32, 32, 32]);
+    expect(
+      sizes('.timeindex')
+        .slice(0, 4)
+        .every((size) => size > 0),
+    ).toBe(true);
+    const again = machine.open({ config });
+    expect(again.logEndOffset).toBe(24);
+  });
+
   it('refuses a folder that belongs to another topic', () => {
     const machine = closedLog(1);
     const result = machine.tryOpen({ topicId: toTopicId('AAAAAAAAAAAAAAAAAAAAAQ') });
@@ -79,6 +112,15 @@ describe('openLog', () => {
     expect([log.logStartOffset, log.logEndOffset]).toEqual([9, 9]);
     expect(machine.names().filter((name) => name.endsWith('.log'))).toEqual(['00000000000000000009.log']);
     expect(warnings(machine)).toHaveLength(1);
+  });
+
+  it('begins where it was told to, in the midst of a segment, whatever the segment holds', () => {
+    const machine = closedLog(6);
+    for (const logStartOffset of [toOffset(4), toOffset(6)]) {
+      const log = machine.open({ logStartOffset });
+      expect([log.logStartOffset, log.logEndOffset]).toEqual([logStartOffset, 6]);
+      machine.wait((done) => log.close(done));
+    }
   });
 
   describe('after a clean stop', () => {
@@ -262,6 +304,28 @@ describe('openLog', () => {
       expect((scans[0] as { fromPosition: number }).fromPosition).toBeGreaterThan(500 * 76);
     });
 
+    it('does not begin at an index entry that points at no batch', () => {
+      for (const [offset, position] of [
+        [40, 40 * 76 + 8],
+        [41, 40 * 76],
+      ] as const) {
+        const machine = new LogMachine();
+        const config = { ...CONFIG, segmentBytes: 100_000 };
+        const log = machine.open({ config });
+        log.append(batches(0, 50));
+        machine.wait((done) => log.close(done));
+        const entry = Buffer.alloc(8);
+        entry.writeInt32BE(offset, 0);
+        entry.writeInt32BE(position, 4);
+        tamper(machine, `${FIRST}.index`, 0, null);
+        tamper(machine, `${FIRST}.index`, 0, entry);
+        machine.crash();
+        const again = machine.open({ config, recovery: from(45) });
+        expect([again.logEndOffset, warnings(machine)]).toEqual([50, []]);
+        expect(offsetsIn(again)).toHaveLength(50);
+      }
+    });
+
     it('rebuilds indexes as they would have been written', () => {
       const config = { ...CONFIG, segmentBytes: 100_000, segmentIndexBytes: 100_000 };
       const closed = closedLog(300, config);
@@ -357,11 +421,32 @@ describe('openLog', () => {
     }
   });
 
+  it('passes over a leader epoch that is still to come: the checksum of a batch does not cover it', () => {
+    const machine = new LogMachine();
+    const first = machine.open();
+    first.append([...batches(0, 2, { leaderEpoch: 3 }), ...batches(2, 2, { leaderEpoch: 4 })]);
+    const { sizeBytes } = first;
+    machine.settle();
+    machine.crash();
+    tamper(machine, `${FIRST}.log`, sizeBytes / 4 + 12, Buffer.from([0x10]));
+    machine.wait((done) => machine.disk.remove(file('leader-epoch-checkpoint'), done));
+    const log = machine.open({ recovery: from(0), leaderEpoch: epoch(5) });
+    expect(log.leaderEpochs).toEqual([
+      { epoch: 3, startOffset: 0 },
+      { epoch: 4, startOffset: 2 },
+    ]);
+    expect(offsetsIn(log)).toEqual([0, 1, 2, 3]);
+    expect(warnings(machine)).toMatchObject([{ fields: { epoch: 0x10000003, offset: 1 } }]);
+    log.assignLeaderEpoch(epoch(5));
+    expect(log.latestLeaderEpoch).toBe(5);
+  });
+
   describe('leader epoch checkpoint', () => {
     for (const [what, content] of [
       ['missing', null],
       ['malformed', '0\n1\nfive 0\n'],
       ['out of order', '0\n2\n5 0\n4 3\n'],
+      ['ahead of the leader', '0\n1\n700 0\n'],
     ] as const) {
       it(`is read from the batches when it is ${what}`, () => {
         const machine = new LogMachine();
@@ -372,7 +457,7 @@ describe('openLog', () => {
         tamper(machine, name, 0, null);
         if (content) tamper(machine, name, 0, Buffer.from(content));
         else machine.wait((done) => machine.disk.remove(file(name), done));
-        const log = machine.open();
+        const log = machine.open({ leaderEpoch: epoch(7) });
         machine.wait((done) => log.close(done));
         expect(machine.disk.contents(file(name)).toString()).toBe('0\n2\n3 0\n6 4\n');
       });

@@ -42,6 +42,15 @@ describe('ProducerStates', () => {
     expect(check(across, { sequence: 2 })).toBeNull();
   });
 
+  it('does not take a batch of a producer that was forgotten and began anew for one of before', () => {
+    const states = statesOf(
+      { sequence: 0, count: 2, baseOffset: 3 },
+      { sequence: 0, count: 2, baseOffset: 24 },
+    );
+    expect(check(states, { sequence: 0, count: 2 })).toMatchObject({ baseOffset: 24 });
+    expect(states.get(1)?.batches).toHaveLength(1);
+  });
+
   it('knows the last five batches again, and not the one before', () => {
     const specs = Array.from({ length: 6 }, (_, i) => ({
       ...{ sequence: 2 * i, count: 2, baseOffset: 100 + 2 * i, timestampMs: i },

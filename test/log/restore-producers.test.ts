@@ -111,6 +111,19 @@ describe("A log's producers", () => {
     expect(known(opened)?.at(-1)).toBe('7@7');
   });
 
+  it('survive the deletion of their batches, and a crash after it', () => {
+    const { machine, log } = machineWithEight();
+    append(log, { producerId: 2, sequence: 0, valueBytes: 300 });
+    machine.settle();
+    log.advanceLogStartOffset(toOffset(8));
+    expect(log.applyRetention(machine.clock.wallMs())).toBeGreaterThan(0);
+    machine.settle();
+    machine.crash();
+    const opened = machine.open({ logStartOffset: toOffset(8), recovery: from(log.recoveryPoint) });
+    expect(known(opened)?.at(-1)).toBe('7@7');
+    expect(known(opened, 2)).toEqual(['0@8']);
+  });
+
   it('are forgotten when they are silent for producer.id.expiration.ms, also while the log is closed', () => {
     const { machine, log } = machineWithEight();
     log.expireProducers(machine.clock.wallMs() + 86_399_999);

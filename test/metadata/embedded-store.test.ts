@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { toOffset } from '../../src/base/ids.js';
+import { toLeaderEpoch, toOffset } from '../../src/base/ids.js';
 import { SimulatedCrash } from '../../src/io/simulated-disk.js';
+import type { Log } from '../../src/log/log.js';
 import type { LogConfig } from '../../src/log/log-config.js';
-import { EmbeddedStore } from '../../src/metadata/embedded-store.js';
+import { EmbeddedStore, METADATA_COMPACTION } from '../../src/metadata/embedded-store.js';
 import type {
   CommitResult,
   MetadataChange,
@@ -14,7 +15,11 @@ import { chance, pick, withSeeds } from '../actor/seeds.js';
 import { batch, CONFIG, LogMachine } from '../log/log-fixture.js';
 
 const DIRECTORY = '/data/metadata-0';
-const LOG_CONFIG: LogConfig = { ...CONFIG, segmentBytes: 1024 * 1024 };
+const LOG_CONFIG: LogConfig = {
+  ...CONFIG,
+  segmentBytes: 1024 * 1024,
+  compaction: METADATA_COMPACTION,
+};
 
 interface Listed {
   readonly entries: readonly MetadataEntry[];
@@ -23,12 +28,13 @@ interface Listed {
 
 class Scene {
   readonly machine: LogMachine;
-  readonly snapshotAfter: number | undefined;
+  readonly compactAfter: number | undefined;
   store: EmbeddedStore;
+  #log: Log | null = null;
 
-  constructor({ seed = 1, snapshotAfter }: { seed?: number; snapshotAfter?: number } = {}) {
+  constructor({ seed = 1, compactAfter }: { seed?: number; compactAfter?: number } = {}) {
     this.machine = new LogMachine(seed);
-    this.snapshotAfter = snapshotAfter;
+    this.compactAfter = compactAfter;
     this.store = this.open('clean');
   }
 
@@ -36,13 +42,19 @@ class Scene {
     const recovery =
       how === 'clean' ? { type: 'clean' as const } : { type: 'from' as const, recoveryPoint: toOffset(0) };
     const log = this.machine.open({ directory: DIRECTORY, config, recovery });
+    this.#log = log;
     // As the supervisor does, before it acts upon what it finds.
     expect(this.machine.wait((done) => log.flush(done))).toBeNull();
     const { disk, clock, logger } = this.machine;
     const options = { log, directory: DIRECTORY, disk, clock, logger };
-    const { snapshotAfter } = this;
-    this.store = new EmbeddedStore(snapshotAfter === undefined ? options : { ...options, snapshotAfter });
+    const { compactAfter } = this;
+    this.store = new EmbeddedStore(compactAfter === undefined ? options : { ...options, compactAfter });
     return this.store;
+  }
+
+  get log(): Log {
+    if (!this.#log) throw new Error('the log is not open');
+    return this.#log;
   }
 
   crash(how: 'process' | 'power'): void {
@@ -212,6 +224,22 @@ describe('EmbeddedStore', () => {
     expect(scene.content).toEqual({ a: '1' });
   });
 
+  it('confirms a commit by a flush that began behind it, never by one that was under way', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      for (let events = 0, isConfirmed = false; !isConfirmed; events++) {
+        const scene = new Scene({ seed });
+        const first = scene.begin({ puts: [{ key: 'a', value: '1' }] });
+        for (let ran = 0; ran < events; ran++) scene.machine.clock.runNext();
+        isConfirmed = first() !== null;
+        const second = scene.begin({ puts: [{ key: 'b', value: '2' }] });
+        scene.machine.clock.runUntil(() => first() !== null);
+        const wasConfirmed = second() !== null;
+        scene.crash('power');
+        if (wasConfirmed) expect(scene.content['b'], `SEED ${seed}, ${events} events`).toBe('2');
+      }
+    }
+  });
+
   it('fails a commit that cannot be written, and goes on', () => {
     const scene = new Scene();
     scene.put('a', '1');
@@ -221,6 +249,44 @@ describe('EmbeddedStore', () => {
     expect(scene.put('a', '3').type).toBe('committed');
     scene.crash('power');
     expect(scene.content).toEqual({ a: '3' });
+  });
+
+  it('has room made for a change that finds none, as long as that helps', () => {
+    const scene = new Scene();
+    const { disk, clock, logger } = scene.machine;
+    let pieces = 3;
+    const makeRoom = () => {
+      disk.capacityBytes += 40;
+      return --pieces >= 0;
+    };
+    scene.store = new EmbeddedStore({ log: scene.log, directory: DIRECTORY, disk, clock, logger, makeRoom });
+    disk.capacityBytes = disk.usedBytes;
+    expect(scene.put('a', '1').type).toBe('committed');
+    expect(pieces).toBe(0);
+    disk.capacityBytes = disk.usedBytes;
+    expect(scene.put('a', '2')).toMatchObject({ type: 'failed', error: 'KAFKA_STORAGE_ERROR' });
+    expect(scene.content).toEqual({ a: '1' });
+    scene.crash('power');
+    expect(scene.content).toEqual({ a: '1' });
+  });
+
+  it('waits with what was appended for room to flush all that belongs to it, and takes nothing meanwhile', () => {
+    const scene = new Scene();
+    const { disk, clock } = scene.machine;
+    // A leader of a new epoch: its checkpoint is written with the flush.
+    disk.failNext({ operation: 'write', path: /leader-epoch/, code: 'ENOSPC', times: 1000 });
+    scene.log.assignLeaderEpoch(toLeaderEpoch(1));
+    const result = scene.begin({ puts: [{ key: 'a', value: '1' }] });
+    clock.advance(2000);
+    expect(result()).toBeNull();
+    expect(scene.put('b', '1')).toMatchObject({ type: 'failed', error: 'KAFKA_STORAGE_ERROR' });
+    disk.stopFailing();
+    clock.advance(1000);
+    expect(result()?.type).toBe('committed');
+    expect(scene.store.failure).toBeNull();
+    expect(scene.put('b', '2').type).toBe('committed');
+    scene.crash('power');
+    expect(scene.content).toEqual({ a: '1', b: '2' });
   });
 
   it('takes nothing more once the disk did not sync: only a restart can tell what is there', () => {
@@ -296,29 +362,46 @@ describe('EmbeddedStore', () => {
   });
 });
 
-describe('EmbeddedStore: snapshots', () => {
+describe('EmbeddedStore: compaction', () => {
   const segments = (scene: Scene) =>
     scene.machine.disk.files().filter((path) => path.startsWith(DIRECTORY) && path.endsWith('.log'));
+  const bytes = (scene: Scene) =>
+    segments(scene).reduce((sum, path) => sum + scene.machine.disk.contents(path).length, 0);
 
-  it('keep the log about as long as what it says', () => {
-    const scene = new Scene({ snapshotAfter: 20 });
+  it('keeps the log about as long as what it says', () => {
+    const scene = new Scene({ compactAfter: 20 });
     for (let i = 0; i < 500; i++) {
       scene.put(`key ${i % 5}`, `value ${i}`);
       if (i % 50 === 0) scene.machine.settle();
     }
     scene.machine.settle();
     scene.machine.clock.advance(120_000);
-    expect(segments(scene).length).toBe(1);
-    const [segment = ''] = segments(scene);
-    expect(scene.machine.disk.contents(segment).length).toBeLessThan(60 * 150);
+    expect(segments(scene).length).toBe(2);
+    expect(bytes(scene)).toBeLessThan(60 * 150);
     const before = scene.listed.entries;
     scene.crash('power');
     expect(scene.listed.entries).toEqual(before);
   });
 
-  it('do not get in the way of a stop', () => {
+  it('leaves nothing of what was deleted', () => {
+    const scene = new Scene({ compactAfter: 20 });
+    scene.put('stays', '1');
+    for (let i = 0; i < 300; i++) {
+      scene.put(`key ${i}`, `value ${i}`);
+      scene.commit({ deletes: [`key ${i}`] });
+      if (i % 10 === 0) scene.machine.settle();
+    }
+    scene.machine.settle();
+    expect(bytes(scene)).toBeLessThan(100 * 150);
+    expect(scene.log.replacements).toBeGreaterThan(5);
+    scene.close();
+    scene.open('clean');
+    expect(scene.content).toEqual({ stays: '1' });
+  });
+
+  it('does not get in the way of a stop', () => {
     for (let steps = 0; steps < 60; steps++) {
-      const scene = new Scene({ snapshotAfter: 5 });
+      const scene = new Scene({ compactAfter: 5 });
       for (let i = 0; i < 9; i++) scene.begin({ puts: [{ key: 'a', value: `${i}` }] });
       for (let i = 0; i < steps; i++) scene.machine.clock.runNext();
       scene.close();
@@ -327,22 +410,46 @@ describe('EmbeddedStore: snapshots', () => {
     }
   });
 
-  it('that fail leave the log as it is', () => {
-    const scene = new Scene({ snapshotAfter: 5 });
-    scene.machine.disk.failNext({ operation: 'open', path: /metadata-0\/0+[1-9]\d*\.log$/ });
-    for (let i = 0; i < 30; i++) scene.put('a', `${i}`);
-    expect(
-      scene.machine.logger.lines.some(({ message }) => message === 'metadata snapshot cannot be written'),
-    ).toBe(true);
+  it('may be cut off at any moment by a loss of power', () => {
+    for (let seed = 1; seed <= 2; seed++) {
+      let replacements = 0;
+      for (let events = 0; replacements === 0; events++) {
+        const scene = new Scene({ seed, compactAfter: 3 });
+        const keys = ['a', 'b', 'c', 'd'];
+        for (let i = 0; i < 12; i++) scene.put(keys[i % 4] ?? '', String(i));
+        for (let ran = 0; ran < events; ran++) scene.machine.clock.runNext();
+        ({ replacements } = scene.log);
+        scene.crash('power');
+        expect(scene.content, `SEED ${seed}, ${events} events`).toEqual({ a: '8', b: '9', c: '10', d: '11' });
+      }
+    }
+  });
+
+  it.each([
+    ['a new segment', { operation: 'open', path: /metadata-0\/0+[1-9]\d*\.log$/ }],
+    ['the compacted one', { operation: 'write', path: /\.cleaned$/ }],
+  ] as const)('goes on later if %s cannot be written', (_, fault) => {
+    const scene = new Scene({ compactAfter: 5 });
+    scene.machine.disk.failNext(fault);
+    for (let i = 0; i < 12; i++) scene.put('a', `${i}`);
+    scene.machine.settle();
+    expect(scene.machine.logger.lines.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^(metadata cannot be compacted|a compaction failed)$/),
+    ]);
+    expect(scene.log.replacements).toBe(0);
+    for (let i = 12; i < 60; i++) scene.put('a', `${i}`);
+    scene.machine.settle();
+    expect(scene.log.replacements).toBeGreaterThan(0);
     scene.crash('power');
-    expect(scene.content).toEqual({ a: '29' });
+    expect(scene.content).toEqual({ a: '59' });
   });
 });
 
 describe('EmbeddedStore, whatever happens', () => {
   it('keeps every commit that it confirmed, whole, and none of the later ones without the earlier', () => {
+    let replacements = 0;
     withSeeds(200, (random) => {
-      const scene = new Scene({ seed: random.uint32(), snapshotAfter: pick(random, [3, 10, 1000]) });
+      const scene = new Scene({ seed: random.uint32(), compactAfter: pick(random, [3, 10, 1000]) });
       /** What the store holds after each commit that was begun, in order; the first was there at the start. */
       let states: Record<string, string>[] = [{}];
       let confirmed = 0;
@@ -368,6 +475,7 @@ describe('EmbeddedStore, whatever happens', () => {
         } catch (error) {
           if (!(error instanceof SimulatedCrash)) throw error;
         }
+        replacements += scene.log.replacements;
         scene.crash(pick(random, ['process', 'power']));
         const found = JSON.stringify(Object.entries(scene.content));
         const sorted = (state: Record<string, string>) =>
@@ -380,5 +488,6 @@ describe('EmbeddedStore, whatever happens', () => {
         confirmed = 0;
       }
     });
+    if (process.env['SEED'] === undefined) expect(replacements).toBeGreaterThan(0);
   });
 });

@@ -11,7 +11,12 @@ const TOPIC = {
   overrides: { 'retention.ms': '5' },
   replicas: [[BROKER], [BROKER]],
 };
-const PARTITION = { leader: BROKER, leaderEpoch: toLeaderEpoch(7), inSyncReplicas: [BROKER] };
+const PARTITION = {
+  leader: BROKER,
+  leaderEpoch: toLeaderEpoch(7),
+  inSyncReplicas: [BROKER],
+  directoryId: 'directory',
+};
 const DELETING = { topicId: ID, name: 'orders', partitions: 2 };
 
 describe('MetadataImage', () => {

@@ -1,0 +1,154 @@
+// Makes durable what a log appended, and knows how far it is: the recovery point. One flush runs at a time; who asks meanwhile
+// shares the next one. The order is data, indexes, names, then the epoch checkpoint and the producer snapshot.
+import { assert } from '../base/assert.js';
+import type { Clock, Timer } from '../base/clock.js';
+import type { Offset } from '../base/ids.js';
+import { type Disk, DiskError } from '../io/disk.js';
+import { TIMER_MS_MAX } from './file-names.js';
+import { runSteps, type Step, type StepDone } from './in-turn.js';
+import type { LogConfig } from './log-config.js';
+import type { Operations } from './operations.js';
+import type { Segment } from './segment.js';
+
+/** The log as its flusher sees it. */
+export interface FlushedLog {
+  readonly segments: readonly Segment[];
+  readonly active: Segment;
+  readonly logEndOffset: Offset;
+  readonly config: LogConfig;
+  readonly offline: DiskError | null;
+  readonly closed: boolean;
+  /** No flush may begin now. */
+  readonly truncating: boolean;
+}
+
+export interface FlusherOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly directory: string;
+  readonly operations: Operations;
+  /** The log at the moment. */
+  readonly log: () => FlushedLog;
+  /** What is to be written down once the batches are on the disk. Called as a flush begins. */
+  readonly steps: () => Step[];
+  readonly indexFailed: (error: unknown) => void;
+  readonly goOffline: (error: DiskError) => void;
+  readonly recoveryPoint: Offset;
+}
+
+const ignore = (): void => {};
+
+export class Flusher {
+  readonly #options: FlusherOptions;
+  #recoveryPoint: Offset;
+  #flushing = false;
+  #waiters: StepDone[] = [];
+  #afterFlush: (() => void)[] = [];
+  #timer: Timer | null = null;
+
+  constructor(options: FlusherOptions) {
+    this.#options = options;
+    this.#recoveryPoint = options.recoveryPoint;
+  }
+
+  /** All below it survives a loss of power. */
+  get recoveryPoint(): Offset {
+    return this.#recoveryPoint;
+  }
+
+  /** The log was cut to end at the offset. */
+  cutTo(logEndOffset: Offset): void {
+    if (this.#recoveryPoint > logEndOffset) this.#recoveryPoint = logEndOffset;
+  }
+
+  /** Calls back when no sync uses the segments' files; at once if none does. */
+  whenNotFlushing(run: () => void): void {
+    if (this.#flushing) this.#afterFlush.push(run);
+    else run();
+  }
+
+  /** Flushes what was appended until the flush begins. Calls at a time share one. */
+  flush(done: StepDone = ignore): void {
+    this.#waiters.push(done);
+    this.#start();
+  }
+
+  /** A truncation has ended: flushes that were asked for meanwhile begin. */
+  resume(): void {
+    if (this.#waiters.length > 0) this.#start();
+  }
+
+  /** Begins a flush, or sets a timer for one, as the config asks for. */
+  flushIfDue(): void {
+    const { config, closed, offline, logEndOffset } = this.#options.log();
+    const { flushMessages, flushMs } = config;
+    if (this.#flushing || closed || offline || this.#recoveryPoint === logEndOffset) return;
+    if (logEndOffset - this.#recoveryPoint >= flushMessages) this.flush();
+    else if (!this.#timer && Number.isFinite(flushMs)) {
+      this.#timer = this.#options.clock.after(Math.min(flushMs, TIMER_MS_MAX), () => {
+        this.#timer = null;
+        this.flush();
+      });
+    }
+  }
+
+  /** The config has changed: a timer that it set may be too long now. */
+  reconsider(): void {
+    this.stop();
+    this.flushIfDue();
+  }
+
+  /** Leaves no timer. */
+  stop(): void {
+    if (this.#timer) this.#options.clock.cancel(this.#timer);
+    this.#timer = null;
+  }
+
+  #start(): void {
+    const { clock, operations } = this.#options;
+    const log = this.#options.log();
+    if (this.#flushing || log.truncating) return;
+    this.stop();
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    this.#flushing = true;
+    operations.begin();
+    const target = log.logEndOffset;
+    const dirty = log.segments.filter((segment) => segment.dirty);
+    const steps = log.offline ? [] : this.#steps(log.segments, dirty);
+    if (steps.length === 0) steps.push((next) => clock.after(0, () => next(log.offline)));
+    runSteps(clock, steps, (error) => {
+      if (!error && this.#recoveryPoint < target) this.#recoveryPoint = target;
+      const { active } = this.#options.log();
+      for (const segment of dirty) if (segment !== active && !segment.dirty) segment.release();
+      this.#ended(waiters, error);
+    });
+  }
+
+  #steps(segments: readonly Segment[], dirty: readonly Segment[]): Step[] {
+    const { disk, directory, indexFailed, goOffline } = this.#options;
+    const more = this.#options.steps();
+    const orOffline =
+      (next: StepDone): StepDone =>
+      (error) => {
+        if (error instanceof DiskError) goOffline(error);
+        next(error);
+      };
+    const steps: Step[] = dirty.map((segment) => (next) => segment.sync(indexFailed, orOffline(next)));
+    let newNames = false;
+    for (const segment of segments) newNames = segment.takeNewNames() || newNames;
+    if (newNames) steps.push((next) => disk.syncDirectory(directory, orOffline(next)));
+    return [...steps, ...more];
+  }
+
+  #ended(waiters: readonly StepDone[], error: Error | null): void {
+    const { log, operations } = this.#options;
+    assert(this.#recoveryPoint <= log().logEndOffset, 'nothing is durable behind the end');
+    this.#flushing = false;
+    for (const run of this.#afterFlush.splice(0)) run();
+    for (const done of waiters) done(error);
+    if (this.#waiters.length > 0) this.#start();
+    else this.flushIfDue();
+    operations.end();
+  }
+}

@@ -1,0 +1,87 @@
+// The leader epochs of a log and their checkpoint file, which is written whenever they change: the newest version counts.
+import { join } from 'node:path';
+import type { LeaderEpoch, Offset } from '../base/ids.js';
+import type { Disk } from '../io/disk.js';
+import { CheckpointWriter } from './checkpoint-file.js';
+import { LEADER_EPOCH_FILE } from './file-names.js';
+import type { StepDone } from './in-turn.js';
+import type { LeaderEpochEntry, LeaderEpochs } from './leader-epochs.js';
+import type { Operations } from './operations.js';
+
+export interface SavedEpochsOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly epochs: LeaderEpochs;
+  /** The file does not say what `epochs` says. */
+  readonly unsaved: boolean;
+  readonly operations: Operations;
+  readonly warn: (message: string, reason: string) => void;
+}
+
+const ignore = (): void => {};
+
+export class SavedEpochs {
+  readonly #epochs: LeaderEpochs;
+  readonly #file: CheckpointWriter;
+  readonly #operations: Operations;
+  readonly #warn: (message: string, reason: string) => void;
+  #version: number;
+  #savedVersion = 0;
+
+  constructor({ disk, directory, epochs, unsaved, operations, warn }: SavedEpochsOptions) {
+    this.#epochs = epochs;
+    this.#file = new CheckpointWriter(disk, join(directory, LEADER_EPOCH_FILE));
+    this.#operations = operations;
+    this.#warn = warn;
+    this.#version = unsaved ? 1 : 0;
+  }
+
+  /** Whether the file does not say what is known. */
+  get unsaved(): boolean {
+    return this.#savedVersion < this.#version;
+  }
+
+  get latest(): LeaderEpoch {
+    return this.#epochs.latest;
+  }
+
+  get entries(): readonly LeaderEpochEntry[] {
+    return this.#epochs.entries;
+  }
+
+  /** As {@link LeaderEpochs.endOffsetFor}. */
+  endOffsetFor(epoch: LeaderEpoch, logEndOffset: Offset): { epoch: LeaderEpoch; endOffset: Offset } | null {
+    return this.#epochs.endOffsetFor(epoch, logEndOffset);
+  }
+
+  epochAt(offset: Offset): LeaderEpoch {
+    return this.#epochs.epochAt(offset);
+  }
+
+  /** The epoch begins at the offset. False if it is the latest already; else `done` is called when it is saved. */
+  assign(epoch: LeaderEpoch, startOffset: Offset, done: StepDone = ignore): boolean {
+    const changed = this.#epochs.assign(epoch, startOffset);
+    if (changed) this.save(done);
+    return changed;
+  }
+
+  truncateFromEnd(logEndOffset: Offset): void {
+    if (this.#epochs.truncateFromEnd(logEndOffset)) this.save(ignore);
+  }
+
+  truncateFromStart(logStartOffset: Offset): void {
+    if (this.#epochs.truncateFromStart(logStartOffset)) this.save(ignore);
+  }
+
+  /** Writes the file. A failure is told, and what is unsaved stays so. */
+  save(done: StepDone): void {
+    const version = ++this.#version;
+    this.#operations.begin();
+    this.#file.write(this.#epochs.format(), (error) => {
+      if (!error) this.#savedVersion = Math.max(this.#savedVersion, version);
+      else if (!error.isFull) this.#warn('leader epochs could not be saved', error.message);
+      done(error);
+      this.#operations.end();
+    });
+  }
+}
