@@ -4,7 +4,7 @@ import { type BrokerId, toBrokerId } from '../base/ids.js';
 import { BROKER_PROPERTIES } from './broker-properties.js';
 import { unknownName } from './nearest-name.js';
 import { type Property, parseValue, type ValuesOf } from './property.js';
-import { type BrokerName, TOPIC_PROPERTIES, type TopicProperty } from './topic-properties.js';
+import { type BrokerName, lagsContradict, TOPIC_PROPERTIES, type TopicProperty } from './topic-properties.js';
 
 /** A broker's settings, typed; plain data that may be sent between threads. */
 export interface BrokerConfig extends Omit<ValuesOf<typeof BROKER_PROPERTIES>, 'nodeId'> {
@@ -84,7 +84,11 @@ export function parseBrokerConfig(
   const contradiction = contradictionIn(values, topicDefaults);
   if (contradiction !== null) return { failures: [contradiction] };
   const workers = values.workers === 0 ? Math.min(cores, WORKERS_AUTOMATIC_MAX) : values.workers;
-  return { config: { ...values, nodeId: toBrokerId(values.nodeId), workers, topicDefaults } };
+  const { dataDirectories: several, dataDirectory: one } = BROKER_PROPERTIES;
+  const dataDirectories =
+    texts.has(one.name) && !texts.has(several.name) ? [values.dataDirectory] : values.dataDirectories;
+  const nodeId = toBrokerId(values.nodeId);
+  return { config: { ...values, nodeId, dataDirectories, workers, topicDefaults } };
 }
 
 /** The topics' defaults in the topics' units. Of several names for one setting the first in its row counts. */
@@ -114,7 +118,16 @@ function contradictionIn(
   values: ValuesOf<typeof BROKER_PROPERTIES>,
   topicDefaults: Readonly<Record<string, string>>,
 ): ConfigFailure | null {
-  return requestsTooSmall(values, topicDefaults) ?? noSessionTimeout(values);
+  return (
+    requestsTooSmall(values, topicDefaults) ?? noSessionTimeout(values) ?? lagsOfCompaction(topicDefaults)
+  );
+}
+
+function lagsOfCompaction(topicDefaults: Readonly<Record<string, string>>): ConfigFailure | null {
+  if (!lagsContradict(topicDefaults)) return null;
+  const [{ name }] = TOPIC_PROPERTIES.minCompactionLagMs.brokerNames;
+  const [{ name: maxName }] = TOPIC_PROPERTIES.maxCompactionLagMs.brokerNames;
+  return { name, message: `${name} must not be above ${maxName}.` };
 }
 
 function noSessionTimeout({

@@ -6,15 +6,15 @@ import { parseAddress } from './address.js';
 export interface Property {
   /** Kafka's name; ours begin with `odradek.` or carry a note. */
   readonly name: string;
-  /** `int` and `long` as in Kafka; `address` is HOST:PORT, or `off` for none. */
-  readonly type: 'int' | 'long' | 'boolean' | 'string' | 'list' | 'address';
+  /** `int`, `long` and `double` as in Kafka; `address` is HOST:PORT, or `off` for none. */
+  readonly type: 'int' | 'long' | 'double' | 'boolean' | 'string' | 'list' | 'address';
   /** As text, as a user would write it. */
   readonly default: string;
   readonly min?: number;
   readonly max?: number;
   /** The only words allowed: of a string, or of each item of a list. */
   readonly valid?: readonly string[];
-  readonly unit?: 'bytes' | 'milliseconds' | 'minutes' | 'hours' | 'records';
+  readonly unit?: 'bytes' | 'milliseconds' | 'minutes' | 'hours' | 'records' | 'bytes per second';
   /** Ends the message about an invalid value: why the range is as it is. */
   readonly reason?: string;
   /** Whole sentences. */
@@ -32,6 +32,7 @@ type Word<Row extends Property> = Row extends { readonly valid: readonly (infer 
 export type ValueOf<Row extends Property> = {
   int: number;
   long: number;
+  double: number;
   boolean: boolean;
   string: Word<Row>;
   list: readonly Word<Row>[];
@@ -48,6 +49,7 @@ export type Parsed<Value> = { readonly value: Value } | { readonly problem: stri
 
 const INT_MAX = 2 ** 31 - 1;
 const LONG_MAX = 9223372036854775807n;
+const DOUBLE_CHARACTERS_MAX = 400;
 
 /** Parses the text of a setting. */
 export function parseValue<Row extends Property>(row: Row, text: string): Parsed<ValueOf<Row>> {
@@ -63,6 +65,8 @@ function parseAny(row: Property, text: string): unknown {
     case 'int':
     case 'long':
       return parseNumber(row, text);
+    case 'double':
+      return parseDouble(row, text);
     case 'boolean':
       return /^true$/i.test(text) ? true : /^false$/i.test(text) ? false : INVALID;
     case 'string':
@@ -84,6 +88,13 @@ function parseNumber(
   if (type === 'int') return Math.abs(value) <= INT_MAX ? value : INVALID;
   if (Number.isSafeInteger(value)) return value;
   return value > 0 && BigInt(text) <= LONG_MAX ? Infinity : INVALID;
+}
+
+function parseDouble({ min = -Infinity, max = Infinity }: Property, text: string): number | typeof INVALID {
+  if (text.length > DOUBLE_CHARACTERS_MAX || !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text))
+    return INVALID;
+  const value = Number(text);
+  return value >= min && value <= max && Number.isFinite(value) ? value : INVALID;
 }
 
 function parseList({ valid }: Property, text: string): readonly string[] | typeof INVALID {
@@ -109,6 +120,11 @@ export function describeRange({ type, min, max, valid, unit }: Property): string
       const upper = max ?? (type === 'int' ? INT_MAX : LONG_MAX);
       const range = min === undefined ? `at most ${upper}` : `from ${min} to ${upper}`;
       return `a whole number${unit === undefined ? '' : ` of ${unit}`}, ${range}`;
+    }
+    case 'double': {
+      const range = max === undefined ? `at least ${min}` : `from ${min} to ${max}`;
+      const counted = unit === undefined ? '' : ` of ${unit}`;
+      return `a number${counted}${min === undefined ? '' : `, ${range}`}`;
     }
     case 'boolean':
       return 'true or false';

@@ -4,7 +4,7 @@ import { type Failure, OdradekError } from '../base/errors.js';
 import type { BrokerConfig } from './broker-config.js';
 import { unknownName } from './nearest-name.js';
 import { parseValue, type ValuesOf } from './property.js';
-import { TOPIC_PROPERTIES, type TopicProperty } from './topic-properties.js';
+import { lagsContradict, TOPIC_PROPERTIES, type TopicProperty } from './topic-properties.js';
 
 /**
  * A topic's settings, typed; plain data that may be sent between threads. -1 means "no limit" in retentionMs and
@@ -35,14 +35,26 @@ export type ConfigTexts = Iterable<readonly [name: string, value: string]>;
 const ROWS: readonly (readonly [field: string, row: TopicProperty])[] = Object.entries(TOPIC_PROPERTIES);
 const ROW_BY_NAME = new Map(ROWS.map(([, row]) => [row.name, row]));
 
+type TopicDefaults = Pick<BrokerConfig, 'topicDefaults'>;
+
 /**
- * Checks what is to be set for a topic; `internal`: by the broker itself. Null: all is valid; else INVALID_CONFIG with a
- * message for each thing that is wrong, which names the setting, the value and what is allowed.
+ * Checks what is to be set for a topic of the broker. Null: all is valid; else INVALID_CONFIG with a message for each thing
+ * that is wrong, which names the setting, the value and what is allowed.
  */
 export function validateTopicOverrides(
+  { topicDefaults }: TopicDefaults,
   overrides: ConfigTexts,
-  { internal = false }: { readonly internal?: boolean } = {},
 ): Failure | null {
+  const own = [...overrides];
+  const problems = problemsIn(own);
+  if (problems.length === 0 && lagsContradict({ ...topicDefaults, ...Object.fromEntries(own) })) {
+    const { minCompactionLagMs, maxCompactionLagMs } = TOPIC_PROPERTIES;
+    problems.push(`${minCompactionLagMs.name} must not be above ${maxCompactionLagMs.name}.`);
+  }
+  return problems.length === 0 ? null : { error: 'INVALID_CONFIG', detail: problems.join(' ') };
+}
+
+function problemsIn(overrides: ConfigTexts): string[] {
   const problems: string[] = [];
   const seen = new Set<string>();
   for (const [name, text] of overrides) {
@@ -53,10 +65,10 @@ export function validateTopicOverrides(
     }
     if (seen.has(name)) problems.push(`${name} is set twice.`);
     seen.add(name);
-    const parsed = parseValue(internal ? internally(row) : row, text);
+    const parsed = parseValue(row, text);
     if ('problem' in parsed) problems.push(parsed.problem);
   }
-  return problems.length === 0 ? null : { error: 'INVALID_CONFIG', detail: problems.join(' ') };
+  return problems;
 }
 
 /**
@@ -64,22 +76,14 @@ export function validateTopicOverrides(
  *
  * @throws {OdradekError} ODR_CONFIG if they are not valid, as when a newer version has stored them.
  */
-export function resolveTopicConfig(
-  broker: Pick<BrokerConfig, 'topicDefaults'>,
-  overrides: ConfigTexts,
-): ResolvedTopicConfig {
+export function resolveTopicConfig(broker: TopicDefaults, overrides: ConfigTexts): ResolvedTopicConfig {
   const own = new Map(overrides);
-  const failure = validateTopicOverrides(own, { internal: true });
-  if (failure !== null) throw new OdradekError('ODR_CONFIG', failure.detail ?? failure.error);
+  // Not whether settings contradict each other: the broker's defaults may have changed since the topic was made.
+  const problems = problemsIn(own);
+  if (problems.length > 0) throw new OdradekError('ODR_CONFIG', problems.join(' '));
   const entries = ROWS.map(([, row]) => entryOf(row, own.get(row.name), broker.topicDefaults[row.name]));
   const values = ROWS.map(([field, row], index) => [field, valueIn(row, entries[index])]);
   return { config: Object.fromEntries(values) as TopicConfig, entries }; // Built from the table that declares the type.
-}
-
-/** The row with what an internal topic may have. */
-function internally(row: TopicProperty): TopicProperty {
-  const { valid, validInternally } = row;
-  return valid && validInternally ? { ...row, valid: [...valid, ...validInternally] } : row;
 }
 
 function entryOf(row: TopicProperty, own: string | undefined, broker: string | undefined): ConfigEntry {
@@ -89,7 +93,7 @@ function entryOf(row: TopicProperty, own: string | undefined, broker: string | u
 }
 
 function valueIn(row: TopicProperty, entry: ConfigEntry | undefined): unknown {
-  const parsed = parseValue(internally(row), entry?.value ?? row.default);
+  const parsed = parseValue(row, entry?.value ?? row.default);
   assert('value' in parsed, `the broker's default for ${row.name} was checked when the broker started`);
   return parsed.value;
 }

@@ -16,8 +16,6 @@ export interface BrokerName {
 export interface TopicProperty extends Property {
   /** The broker settings that give the topics' default; the first that is set counts. */
   readonly brokerNames: readonly [BrokerName, ...BrokerName[]];
-  /** Words that only the topics may have that the broker makes itself. */
-  readonly validInternally?: readonly string[];
 }
 
 const topicProperty = <const Row extends TopicProperty>(row: Row): Row => property(row);
@@ -29,11 +27,9 @@ export const TOPIC_PROPERTIES = {
     brokerNames: [{ name: 'log.cleanup.policy' }],
     type: 'list',
     default: 'delete',
-    valid: ['delete'],
-    validInternally: ['compact'],
-    reason: 'Compacted topics are not supported yet.',
-    doc: 'What happens to old segments: they are deleted when retention.ms or retention.bytes says so.',
-    source: 'Kafka, Topic Configs; compact is refused',
+    valid: ['delete', 'compact'],
+    doc: 'What happens to old segments. With delete they go when retention.ms or retention.bytes says so; with compact the newest record of each key stays, and every record needs a key; with both, what compaction leaves goes by age or size.',
+    source: 'Kafka, Topic Configs',
   }),
   compressionType: topicProperty({
     name: 'compression.type',
@@ -44,6 +40,16 @@ export const TOPIC_PROPERTIES = {
     reason: 'The broker keeps each batch as its producer compressed it.',
     doc: 'How batches are compressed on disk: always as the producer sent them.',
     source: 'Kafka, Topic Configs; recompression is refused',
+  }),
+  deleteRetentionMs: topicProperty({
+    name: 'delete.retention.ms',
+    brokerNames: [{ name: 'log.cleaner.delete.retention.ms' }],
+    type: 'long',
+    default: '86400000',
+    min: 0,
+    unit: 'milliseconds',
+    doc: 'How long a compacted topic keeps the deletion of a key (a record without a value) after the first compaction that came to it. A consumer that begins at the start must get to the end within this time to be sure to see it.',
+    source: 'Kafka, Topic Configs; KIP-534',
   }),
   fileDeleteDelayMs: topicProperty({
     name: 'file.delete.delay.ms',
@@ -70,7 +76,7 @@ export const TOPIC_PROPERTIES = {
     default: NEVER,
     min: 1,
     unit: 'records',
-    doc: 'After how many records they are forced to the disk.',
+    doc: 'After how many records they are forced to the disk. While so many are not on the disk, acknowledgements wait, so that a loss of power takes fewer than so many acknowledged records; with 1 it takes none.',
     source: 'Kafka, Topic Configs',
   }),
   flushMs: topicProperty({
@@ -80,7 +86,7 @@ export const TOPIC_PROPERTIES = {
     default: NEVER,
     min: 0,
     unit: 'milliseconds',
-    doc: 'How long records may wait before they are forced to the disk.',
+    doc: 'How long records may wait before they are forced to the disk. Acknowledgements do not wait.',
     source: 'Kafka, Topic Configs',
   }),
   indexIntervalBytes: topicProperty({
@@ -92,6 +98,16 @@ export const TOPIC_PROPERTIES = {
     unit: 'bytes',
     doc: 'At least so many bytes of the log lie between two entries of its index.',
     source: 'Kafka, Topic Configs',
+  }),
+  maxCompactionLagMs: topicProperty({
+    name: 'max.compaction.lag.ms',
+    brokerNames: [{ name: 'log.cleaner.max.compaction.lag.ms' }],
+    type: 'long',
+    default: NEVER,
+    min: 1,
+    unit: 'milliseconds',
+    doc: 'A record of a compacted topic waits no longer than this until compaction takes it in, even if there is little to gain; for that a partition begins a new segment after this time at the latest.',
+    source: 'KIP-354',
   }),
   maxMessageBytes: topicProperty({
     name: 'max.message.bytes',
@@ -133,6 +149,26 @@ export const TOPIC_PROPERTIES = {
     valid: ['CreateTime', 'LogAppendTime'],
     doc: 'Whether records keep the timestamp of their producer or get the time at which the broker appends them.',
     source: 'KIP-32',
+  }),
+  minCleanableDirtyRatio: topicProperty({
+    name: 'min.cleanable.dirty.ratio',
+    brokerNames: [{ name: 'log.cleaner.min.cleanable.ratio' }],
+    type: 'double',
+    default: '0.5',
+    min: 0,
+    max: 1,
+    doc: 'A partition of a compacted topic is compacted when at least this part of its bytes came after the last compaction. Less saves disk, more saves work.',
+    source: 'Kafka, Topic Configs',
+  }),
+  minCompactionLagMs: topicProperty({
+    name: 'min.compaction.lag.ms',
+    brokerNames: [{ name: 'log.cleaner.min.compaction.lag.ms' }],
+    type: 'long',
+    default: '0',
+    min: 0,
+    unit: 'milliseconds',
+    doc: 'For so long at least a record of a compacted topic stays, whatever comes after it. The active segment is never compacted.',
+    source: 'KIP-58',
   }),
   minInsyncReplicas: topicProperty({
     name: 'min.insync.replicas',
@@ -213,3 +249,10 @@ export const TOPIC_PROPERTIES = {
     source: 'Kafka, Topic Configs',
   }),
 } as const satisfies Readonly<Record<string, TopicProperty>>;
+
+/** Whether records would have to be compacted before they may be. What is not set has its default. */
+export function lagsContradict(settings: Readonly<Record<string, string>>): boolean {
+  const { minCompactionLagMs, maxCompactionLagMs } = TOPIC_PROPERTIES;
+  const min = settings[minCompactionLagMs.name] ?? minCompactionLagMs.default;
+  return BigInt(min) > BigInt(settings[maxCompactionLagMs.name] ?? maxCompactionLagMs.default);
+}

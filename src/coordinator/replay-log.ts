@@ -59,21 +59,23 @@ class Replay {
     const end = this.#end;
     if (extent === null || next === null || end === null) this.#finish(new Error('the partition was closed'));
     else if (next >= end) this.#finish(this.#records);
-    else if (next < extent.committedOffset) partition.read(next, (piece) => this.#take(piece));
+    else if (next < extent.committedOffset)
+      partition.read(next, (piece) => this.#take(piece, extent.committedOffset));
     else if (++this.#commitChecks > COMMIT_CHECKS_MAX) {
       this.#finish(new Error(`the records from offset ${next} on are never committed`));
     } else clock.after(COMMIT_CHECK_MS, () => this.#step());
   }
 
-  #take(piece: LogPiece): void {
+  #take(piece: LogPiece, committedOffset: Offset): void {
     if (this.#stopped) return;
     switch (piece.type) {
       case 'failed':
         this.#finish(new Error(piece.reason));
         return;
       case 'end':
-        // Compaction may have taken the last records out.
-        this.#finish(this.#records);
+        // Compaction took out all records up to there.
+        this.#next = committedOffset;
+        this.#step();
         return;
       case 'batches':
         try {

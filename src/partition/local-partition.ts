@@ -29,6 +29,14 @@ export type ReadPiece =
   | { readonly type: 'end' }
   | { readonly type: 'failed'; readonly reason: string };
 
+interface WantedPiece {
+  readonly offset: Offset;
+  readonly bytesMax: number;
+  readonly triesLeft: number;
+}
+
+/** How often a file may be gone that was found a moment before. */
+const TRIES = 3;
 /** One read, unless a single batch is larger. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -57,6 +65,11 @@ export class LocalPartition {
 
   /** Reads whole batches below the high watermark, from the one on that holds the offset. `done` is called once, in a later turn. */
   read(offset: Offset, done: (piece: ReadPiece) => void): void {
+    this.#read({ offset, bytesMax: PIECE_BYTES, triesLeft: TRIES }, done);
+  }
+
+  #read(wanted: WantedPiece, done: (piece: ReadPiece) => void): void {
+    const { offset } = wanted;
     const later = (piece: ReadPiece) => this.#options.clock.after(0, () => done(piece));
     const published = this.#closed ? null : this.#view.read();
     if (!published) {
@@ -66,7 +79,7 @@ export class LocalPartition {
     const place = this.#reader.locate(offset, published);
     switch (place.type) {
       case 'found':
-        this.#readAt(place, PIECE_BYTES, published.highWatermark, done);
+        this.#readAt(place, wanted, published.highWatermark, done);
         return;
       case 'end':
         later(place);
@@ -83,10 +96,17 @@ export class LocalPartition {
     }
   }
 
-  #readAt(place: Found, bytesMax: number, limitOffset: Offset, done: (piece: ReadPiece) => void): void {
-    const { file, position, endPosition, segmentBaseOffset } = place;
+  #readAt(place: Found, wanted: WantedPiece, limitOffset: Offset, done: (piece: ReadPiece) => void): void {
+    const { file, position, endPosition } = place;
+    const { bytesMax, triesLeft } = wanted;
     const buffer = Buffer.allocUnsafeSlow(Math.min(bytesMax, endPosition - position));
     this.#options.disk.readLater(file, position, buffer, (error, bytes) => {
+      if (error?.code === 'ENOENT' && triesLeft > 0) {
+        // Deleted or replaced since it was found.
+        this.#reader.forget();
+        this.#read({ ...wanted, triesLeft: triesLeft - 1 }, done);
+        return;
+      }
       if (error) {
         done({ type: 'failed', reason: error.message });
         return;
@@ -94,10 +114,11 @@ export class LocalPartition {
       const whole = wholeBatches(buffer, bytes, limitOffset);
       const { firstBatchBytes } = whole;
       if (whole.batches > 0) {
-        if (!this.#closed) this.#reader.remember(whole.nextOffset, segmentBaseOffset, position + whole.bytes);
+        if (!this.#closed) this.#reader.remember(whole.nextOffset, place, position + whole.bytes);
         done({ type: 'batches', bytes: buffer.subarray(0, whole.bytes), nextOffset: whole.nextOffset });
       } else if (firstBatchBytes !== null && firstBatchBytes > bytesMax && !this.#closed) {
-        this.#readAt(place, firstBatchBytes, limitOffset, done);
+        // Another look first: the reader may have closed the file meanwhile.
+        this.#read({ ...wanted, bytesMax: firstBatchBytes }, done);
       } else {
         const reason = whole.reason ?? 'a batch is cut off';
         done({ type: 'failed', reason: `${file.path} cannot be read at ${position}: ${reason}` });

@@ -55,6 +55,8 @@ export interface OpenPartition extends PartitionName {
   readonly config: TopicConfig;
   readonly recovery: LogRecovery;
   readonly logStartOffset: Offset;
+  /** Where the log's next compaction begins, as far as it is known; a lower offset is only more work. */
+  readonly firstDirtyOffset: Offset;
   readonly producerIdExpirationMs: number;
 }
 
@@ -79,6 +81,8 @@ export type InspectDetail = 'none' | 'totals' | 'partitions';
 export interface PartitionCheckpoint extends PartitionName {
   readonly recoveryPoint: Offset;
   readonly logStartOffset: Offset;
+  /** What lies below has been compacted. 0 for a log that never was. */
+  readonly firstDirtyOffset: Offset;
 }
 
 export type PartitionReply =
@@ -102,8 +106,15 @@ export type PartitionReply =
       readonly type: 'drained';
       readonly checkpoints: readonly PartitionCheckpoint[];
       readonly clean: boolean;
+      /** Those that keep it from being clean, if that is known. */
+      readonly unclean?: readonly PartitionName[];
     }
   | { readonly type: 'failed'; readonly error: ErrorName; readonly detail: string };
 
 /** worker → supervisor. */
-export type PartitionEvent = { readonly type: 'checkpoint'; readonly checkpoint: PartitionCheckpoint };
+export type PartitionEvent =
+  | { readonly type: 'checkpoint'; readonly checkpoint: PartitionCheckpoint }
+  /** A write found no room on the disk of a data directory; records for it are refused until there is some. */
+  | { readonly type: 'disk-full'; readonly directory: string; readonly path: string; readonly reason: string }
+  /** The files of a log are in doubt, and it takes nothing more. */
+  | ({ readonly type: 'offline'; readonly generation: number; readonly reason: string } & PartitionName);

@@ -15,6 +15,8 @@ import { ERRORS, type ErrorName, type Failure } from '../base/errors.js';
 import { type LeaderEpoch, type Offset, toOffset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { TopicConfig } from '../config/topic-config.js';
+import { DiskError } from '../io/disk.js';
+import type { CompactionDone, CompactionNeed, CompactionRequest } from '../log/compaction/compaction.js';
 import type { LeaderEpochEntry } from '../log/leader-epochs.js';
 import type { Log } from '../log/log.js';
 import type { AppendBatch } from '../log/segment.js';
@@ -27,6 +29,8 @@ import {
   stampPlace,
 } from '../record/batch-header.js';
 import { stampLogAppendTime, validateBatch } from '../record/validate-batch.js';
+import type { DiskRoom } from './disk-room.js';
+import { logConfigOf } from './log-config-of.js';
 import type { PartitionCheckpoint, PartitionName } from './messages.js';
 
 /** What became of a submitted batch. */
@@ -46,6 +50,8 @@ export interface PartitionActorOptions extends PartitionName {
   readonly view: ViewWriter;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** On the disk of the data directory. */
+  readonly room: DiskRoom;
   readonly complete: (completion: Completion) => void;
   /** Readers wait for news of the view, and there is some. */
   readonly advanced: () => void;
@@ -74,7 +80,7 @@ export class PartitionActor {
   #repeated: Accepted[] = [];
   #nextOffset: Offset;
   #highWatermark: Offset;
-  /** Appended, but not acknowledged before they are on the disk (flush.acks), in order of offset. */
+  /** Appended, but not acknowledged before they are on the disk, in order of offset. */
   #unflushed: Accepted[] = [];
   /** The same for repeated ones, in no order. */
   #repeatedUnflushed: Accepted[] = [];
@@ -115,22 +121,45 @@ export class PartitionActor {
     return this.#log.offline !== null;
   }
 
+  /** Whether the log should be compacted now, and how urgent that is. */
+  compactionDue(): CompactionNeed | null {
+    return this.#log.compactionDue(this.#options.clock.wallMs(), this.#highWatermark);
+  }
+
+  /** The part of the log that came after its last compaction; null if its topic is not compacted. */
+  get dirtyRatio(): number | null {
+    if (!this.#isCompacted) return null;
+    return this.#log.dirtyRatio(this.#options.clock.wallMs(), this.#highWatermark);
+  }
+
+  /** Whether the log is not compacted any more, because a batch cannot be read. */
+  get isUncleanable(): boolean {
+    return this.#log.uncleanable !== null;
+  }
+
+  get #isCompacted(): boolean {
+    return this.#config.cleanupPolicy.includes('compact');
+  }
+
   get leaderEpochs(): readonly LeaderEpochEntry[] {
     return this.#log.leaderEpochs;
   }
 
   get checkpoint(): PartitionCheckpoint {
     const { topic, partition } = this.#options;
-    const { recoveryPoint, logStartOffset } = this.#log;
-    return { topic, partition, recoveryPoint, logStartOffset };
+    const { recoveryPoint, logStartOffset, firstDirtyOffset } = this.#log;
+    return { topic, partition, recoveryPoint, logStartOffset, firstDirtyOffset };
   }
 
   /** The checkpoint if it is not the one of the last call. */
   changedCheckpoint(): PartitionCheckpoint | null {
     const checkpoint = this.checkpoint;
-    const { recoveryPoint, logStartOffset } = this.#reported;
-    if (checkpoint.recoveryPoint === recoveryPoint && checkpoint.logStartOffset === logStartOffset)
-      return null;
+    const { recoveryPoint, logStartOffset, firstDirtyOffset } = this.#reported;
+    const isSame =
+      checkpoint.recoveryPoint === recoveryPoint &&
+      checkpoint.logStartOffset === logStartOffset &&
+      checkpoint.firstDirtyOffset === firstDirtyOffset;
+    if (isSame) return null;
     this.#reported = checkpoint;
     return checkpoint;
   }
@@ -142,7 +171,7 @@ export class PartitionActor {
     const config = this.#config;
     const error = validateBatch(bytes, 0, bytes.length, {
       maxMessageBytes: config.maxMessageBytes,
-      compacted: false,
+      compacted: this.#isCompacted,
       timestampType: config.messageTimestampType,
       timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
       timestampAfterMaxMs: config.messageTimestampAfterMaxMs,
@@ -163,6 +192,10 @@ export class PartitionActor {
     }
     const isIdempotent = readProducerId(bytes, 0) >= 0;
     if (isIdempotent && !this.#isNext(token, bytes)) return;
+    if (this.#options.room.shortage) {
+      this.#refuse(token, 'KAFKA_STORAGE_ERROR');
+      return;
+    }
     const logAppendTimeMs = config.messageTimestampType === 'LogAppendTime' ? nowMs : -1;
     if (logAppendTimeMs >= 0) stampLogAppendTime(bytes, 0, logAppendTimeMs);
     const baseOffset = this.#nextOffset;
@@ -178,8 +211,11 @@ export class PartitionActor {
   #isNext(token: number, bytes: Buffer): boolean {
     const known = this.#log.producers.check(bytes, 0);
     if (known === null) return true;
-    if (typeof known === 'string') this.#refuse(token, known);
-    else {
+    if (typeof known === 'string') {
+      // The one before it may have found no room.
+      const isGap = known === 'OUT_OF_ORDER_SEQUENCE_NUMBER';
+      this.#refuse(token, isGap && this.#options.room.shortage ? 'KAFKA_STORAGE_ERROR' : known);
+    } else {
       const { baseOffset, lastOffset, timestampMs } = known;
       const logAppendTimeMs = this.#config.messageTimestampType === 'LogAppendTime' ? timestampMs : -1;
       this.#repeated.push({ token, baseOffset, lastOffset, logAppendTimeMs });
@@ -201,18 +237,22 @@ export class PartitionActor {
     this.#log.producers.settle();
     this.#count(staged, appended);
     this.#nextOffset = this.#log.logEndOffset;
-    if (error) {
-      const { topic, partition, logger } = this.#options;
-      logger.error('records cannot be written', { topic, partition, reason: error.message });
-    }
-    if (this.#config.flushAcks) {
+    if (error) this.#appendFailed(error);
+    const awaitsDisk = this.#awaitsDisk;
+    if (awaitsDisk) {
       for (const one of staged.slice(0, appended)) this.#unflushed.push(one);
       this.#flush();
     } else this.#advanceHighWatermark(this.#log.logEndOffset);
     staged.forEach((one, index) => {
       if (index >= appended) this.#refuse(one.token, 'KAFKA_STORAGE_ERROR');
-      else if (!this.#config.flushAcks) this.#acknowledge(one);
+      else if (!awaitsDisk) this.#acknowledge(one);
     });
+  }
+
+  #appendFailed(error: DiskError): void {
+    const { topic, partition, logger, room } = this.#options;
+    if (error.isFull) room.ranOut(error);
+    else logger.error('records cannot be written', { topic, partition, reason: error.message });
   }
 
   #count(staged: readonly Staged[], appended: number): void {
@@ -234,12 +274,21 @@ export class PartitionActor {
   #isSafe({ lastOffset }: Accepted): boolean {
     if (lastOffset >= this.#highWatermark) return false;
     // The high watermark of a log that was opened after a crash may lie above what is on the disk.
-    return !this.#config.flushAcks || lastOffset < this.#log.recoveryPoint;
+    return !this.#awaitsDisk || lastOffset < this.#log.recoveryPoint;
+  }
+
+  /**
+   * Whether what was appended is acknowledged only when it is on the disk: with flush.acks, and while as many records as
+   * flush.messages says are not. So that bound holds, as in Kafka, which flushes before it answers.
+   */
+  get #awaitsDisk(): boolean {
+    const { flushAcks, flushMessages } = this.#config;
+    return flushAcks || this.#log.logEndOffset - this.#log.recoveryPoint >= flushMessages;
   }
 
   configure(config: TopicConfig): void {
     this.#config = config;
-    this.#log.updateConfig(config);
+    this.#log.updateConfig(logConfigOf(config));
     if (!config.flushAcks) this.#advanceHighWatermark(this.#log.logEndOffset);
   }
 
@@ -272,6 +321,16 @@ export class PartitionActor {
     this.#publish();
   }
 
+  /**
+   * Compacts the log, one time at a time; `done` is called once, when it is over or the partition has been closed. Readers go on, and are
+   * told of each replacement of files before it is made.
+   */
+  compact(request: Pick<CompactionRequest, 'keysBytesMax' | 'pace'>, done: CompactionDone): void {
+    const nowMs = this.#options.clock.wallMs();
+    const replaced = () => this.#publish();
+    this.#log.compact({ ...request, nowMs, limitOffset: this.#highWatermark, replaced }, done);
+  }
+
   /** Closes the log; true if all was flushed. Readers and requests are told that it is over. */
   close(done: (clean: boolean) => void): void {
     this.#retire();
@@ -298,8 +357,9 @@ export class PartitionActor {
     this.#log.flush((error) => {
       this.#flushing = false;
       if (error) {
-        const { topic, partition, logger } = this.#options;
-        logger.error('records cannot be flushed', { topic, partition, reason: error.message });
+        const { topic, partition, logger, room } = this.#options;
+        if (error instanceof DiskError && error.isFull) room.ranOut(error);
+        else logger.error('records cannot be flushed', { topic, partition, reason: error.message });
         this.#refuseUnflushed('KAFKA_STORAGE_ERROR');
         return;
       }
@@ -338,6 +398,7 @@ export class PartitionActor {
       logEndOffset: log.logEndOffset,
       segmentBaseOffset: log.activeSegmentBaseOffset,
       segmentBytes: log.activeSegmentBytes,
+      replacements: log.replacements,
     };
     if (view.publish(generation, state)) advanced();
   }

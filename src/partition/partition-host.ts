@@ -1,6 +1,7 @@
 // One partition worker: hosts many partition actors, takes their submissions from the ring in groups and hands completions
 // back. It does the work of a group without a break, then lets the thread's event loop have its turn, so that control
 // commands, timers and completed flushes are served under load too.
+import { dirname } from 'node:path';
 import { type RingConsumer, type RingProducer, writeWide } from '../actor/descriptor-ring.js';
 import { ViewWriter } from '../actor/view.js';
 import { assert, assertNever } from '../base/assert.js';
@@ -9,10 +10,14 @@ import { ERRORS, type ErrorName, errorName } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { type MetricsSource, type Sample, sample } from '../base/metric.js';
 import type { Random } from '../base/random.js';
-import type { Disk } from '../io/disk.js';
+import type { Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open-log.js';
+import { CompactionSchedule } from './compaction-schedule.js';
+import type { CompactionSettings } from './compaction-settings.js';
+import { DiskRoom } from './disk-room.js';
+import { logConfigOf } from './log-config-of.js';
 import {
   COMPLETION,
   COMPLETION_KIND,
@@ -21,6 +26,7 @@ import {
   type PartitionCheckpoint,
   type PartitionCommand,
   type PartitionEvent,
+  type PartitionName,
   type PartitionReply,
   SUBMISSION,
 } from './messages.js';
@@ -39,6 +45,7 @@ export interface PartitionHostOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly retentionCheckIntervalMs: number;
+  readonly compaction: CompactionSettings;
   readonly tell: (event: PartitionEvent) => void;
   /** Runs a function in a later turn of the event loop. */
   readonly later: (run: () => void) => void;
@@ -58,6 +65,7 @@ const STOPPING: PartitionReply = {
   error: 'NOT_LEADER_OR_FOLLOWER',
   detail: 'The worker is about to end.',
 };
+const STANDARD_THREAD = 'worker';
 /** How often changed checkpoints are reported. */
 const REPORT_MS = 1000;
 
@@ -78,11 +86,17 @@ export class PartitionHost {
   /** What partitions that are no longer here appended. */
   readonly #appendedBefore = { batches: 0, records: 0, bytes: 0 };
   #groups = 0;
+  /** By data directory. */
+  readonly #rooms = new Map<string, DiskRoom>();
   /** Batches that were refused, by code of the error. */
   readonly #refused = new Map<number, number>();
+  readonly #compactions: CompactionSchedule;
 
   constructor(options: PartitionHostOptions) {
     this.#options = options;
+    const { clock, logger, compaction: settings, thread = STANDARD_THREAD } = options;
+    const actors = () => this.#actors.values();
+    this.#compactions = new CompactionSchedule({ settings, clock, logger, actors, thread });
     this.#applyRetentionLater();
     this.#reportLater();
     this.#wait();
@@ -164,8 +178,8 @@ export class PartitionHost {
 
   #open(command: OpenPartition, reply: Reply): void {
     assert(!this.#actors.has(command.slot), 'a slot is opened once');
-    const { disk, jobs, clock, random, logger } = this.#options;
-    const { topic, partition, slot } = command;
+    const { disk, jobs, clock, random, logger, tell } = this.#options;
+    const { topic, partition, slot, generation } = command;
     this.#opening.set(slot, []);
     openLog(
       {
@@ -178,10 +192,13 @@ export class PartitionHost {
         clock,
         random,
         logger,
-        config: command.config,
+        config: logConfigOf(command.config),
         recovery: command.recovery,
+        leaderEpoch: command.leaderEpoch,
         logStartOffset: command.logStartOffset,
+        firstDirtyOffset: command.firstDirtyOffset,
         producerIdExpirationMs: command.producerIdExpirationMs,
+        wentOffline: ({ message: reason }) => tell({ type: 'offline', topic, partition, generation, reason }),
       },
       (log) => {
         if (log instanceof Error)
@@ -198,7 +215,7 @@ export class PartitionHost {
   }
 
   #start(
-    { topic, partition, slot, generation, leaderEpoch, config }: OpenPartition,
+    { topic, partition, slot, generation, leaderEpoch, config, directory }: OpenPartition,
     log: Log,
   ): PartitionActor {
     const { clock, logger, views } = this.#options;
@@ -212,6 +229,7 @@ export class PartitionHost {
       view: new ViewWriter(views, slot),
       clock,
       logger,
+      room: this.#roomOf(dirname(directory)),
       complete: (completion) => this.#complete(COMPLETION_KIND.appended, completion),
       advanced: () =>
         this.#complete(COMPLETION_KIND.advanced, {
@@ -226,26 +244,41 @@ export class PartitionHost {
     return actor;
   }
 
+  /** What this thread knows of the room on the disk of a data directory. */
+  #roomOf(directory: string): DiskRoom {
+    const known = this.#rooms.get(directory);
+    if (known) return known;
+    const { disk, clock, tell, thread = STANDARD_THREAD } = this.#options;
+    const ended = ({ path, message: reason }: DiskError) =>
+      tell({ type: 'disk-full', directory, path, reason });
+    const room = new DiskRoom({ directory, owner: thread, disk, clock, ended });
+    this.#rooms.set(directory, room);
+    return room;
+  }
+
   /** Flushes and closes everything; submissions that still come are refused. */
   #drainAll(reply: Reply): void {
     this.#draining = true;
+    this.#compactions.stop();
     const opening = [...this.#opening.values()][0];
     if (opening) {
       opening.push(() => this.#drainAll(reply));
       return;
     }
     const checkpoints: PartitionCheckpoint[] = [];
-    let clean = true;
+    const unclean: PartitionName[] = [];
+    for (const room of this.#rooms.values()) room.close();
     const actors = [...this.#actors.values()];
     this.#actors.clear();
     let left = actors.length + 1;
     const ended = () => {
-      if (--left === 0) reply({ type: 'drained', checkpoints, clean });
+      if (--left === 0) reply({ type: 'drained', checkpoints, clean: unclean.length === 0, unclean });
     };
     for (const actor of actors) {
       actor.close((closedClean) => {
         checkpoints.push(actor.checkpoint);
-        clean = clean && closedClean;
+        const { topic, partition } = actor.name;
+        if (!closedClean) unclean.push({ topic, partition });
         ended();
       });
     }
@@ -283,12 +316,15 @@ export class PartitionHost {
   }
 
   #samples(perPartition: boolean): Sample[] {
-    const { thread = 'worker', sources = [] } = this.#options;
+    const { thread = STANDARD_THREAD, sources = [] } = this.#options;
     let { batches, records, bytes } = this.#appendedBefore;
     let logBytes = 0;
     let segments = 0;
-    const samples = sources.flatMap((source) => source.samples());
-    for (const { name, appended, sizeBytes, segmentCount } of this.#actors.values()) {
+    let uncleanable = 0;
+    const samples = [...sources, this.#compactions].flatMap((source) => source.samples());
+    for (const actor of this.#actors.values()) {
+      const { name, appended, sizeBytes, segmentCount } = actor;
+      if (actor.isUncleanable) uncleanable++;
       batches += appended.batches;
       records += appended.records;
       bytes += appended.bytes;
@@ -298,6 +334,9 @@ export class PartitionHost {
       const labels = [name.topic, String(name.partition)] as const;
       samples.push(sample(PARTITION_METRICS.partitionBytes, labels, sizeBytes));
       samples.push(sample(PARTITION_METRICS.partitionSegments, labels, segmentCount));
+      const { dirtyRatio } = actor;
+      if (dirtyRatio !== null)
+        samples.push(sample(PARTITION_METRICS.partitionDirtyRatio, labels, dirtyRatio));
     }
     samples.push(
       sample(PARTITION_METRICS.open, [thread], this.#actors.size),
@@ -307,6 +346,7 @@ export class PartitionHost {
       sample(PARTITION_METRICS.groups, [thread], this.#groups),
       sample(PARTITION_METRICS.logBytes, [thread], logBytes),
       sample(PARTITION_METRICS.segments, [thread], segments),
+      sample(PARTITION_METRICS.uncleanable, [thread], uncleanable),
     );
     for (const [code, count] of this.#refused)
       samples.push(sample(PARTITION_METRICS.refused, [thread, errorName(code)], count));

@@ -50,6 +50,48 @@ export const PARTITION_METRICS = {
     help: 'Segments of the open logs of the worker.',
     labels: ['thread'],
   }),
+  compactions: metric({
+    name: 'odradek_compactions_total',
+    type: 'counter',
+    help: 'Compactions of partitions that the worker has completed.',
+    labels: ['thread'],
+  }),
+  compactionFailures: metric({
+    name: 'odradek_compaction_failures_total',
+    type: 'counter',
+    help: 'Compactions of partitions that failed. The partition is as it was, and it is tried again; the log says why.',
+    labels: ['thread'],
+  }),
+  compactionBytesRead: metric({
+    name: 'odradek_compaction_read_bytes_total',
+    type: 'counter',
+    help: 'Bytes of record batches that compactions have read. All that is dirty is read twice.',
+    labels: ['thread'],
+  }),
+  compactionBytesWritten: metric({
+    name: 'odradek_compaction_written_bytes_total',
+    type: 'counter',
+    help: 'Bytes of record batches that compactions have written.',
+    labels: ['thread'],
+  }),
+  compactionRecordsRemoved: metric({
+    name: 'odradek_compaction_removed_records_total',
+    type: 'counter',
+    help: 'Records that compactions took out: a newer one had their key, or they were deletions that had been kept for long enough.',
+    labels: ['thread'],
+  }),
+  compactionLastSeconds: metric({
+    name: 'odradek_compaction_last_seconds',
+    type: 'gauge',
+    help: 'How long the last completed compaction took, pauses included; 0 before the first.',
+    labels: ['thread'],
+  }),
+  uncleanable: metric({
+    name: 'odradek_uncleanable_partitions',
+    type: 'gauge',
+    help: 'Partitions that are not compacted any more, because a batch in them cannot be read. They grow until that is mended.',
+    labels: ['thread'],
+  }),
   partitionBytes: metric({
     name: 'odradek_partition_log_bytes',
     type: 'gauge',
@@ -60,6 +102,12 @@ export const PARTITION_METRICS = {
     name: 'odradek_partition_log_segments',
     type: 'gauge',
     help: 'Segments of the log of the partition, if it is open.',
+    labels: ['topic', 'partition'],
+  }),
+  partitionDirtyRatio: metric({
+    name: 'odradek_partition_dirty_ratio',
+    type: 'gauge',
+    help: 'The part of the log of a compacted partition that came after its last compaction, of what can be compacted, from 0 to 1.',
     labels: ['topic', 'partition'],
   }),
 } as const;

@@ -29,6 +29,12 @@ describe('parseBrokerConfig', () => {
     });
   });
 
+  it('takes the one data directory of log.dir, unless log.dirs names some', () => {
+    expect(parse({ 'log.dir': '/a,b' }).dataDirectories).toEqual(['/a,b']);
+    expect(parse({ 'log.dir': '/a', 'log.dirs': '/b,/c' }).dataDirectories).toEqual(['/b', '/c']);
+    expect(parse({}).dataDirectories).toEqual(['./data']);
+  });
+
   it('parses what is set', () => {
     const config = parse({
       'node.id': '7',
@@ -77,12 +83,14 @@ describe('parseBrokerConfig', () => {
   });
 
   it('returns all failures, with the name that was probably meant', () => {
-    const found = failures({ 'node.id': '-1', 'num.partition': '3', 'log.cleanup.policy': 'compact' });
+    const found = failures({ 'node.id': '-1', 'num.partition': '3', 'log.cleanup.policy': 'shrink' });
     expect(found.map(({ name }) => name).sort()).toEqual(['log.cleanup.policy', 'node.id', 'num.partition']);
     expect(found.find(({ name }) => name === 'num.partition')?.message).toContain(
       'did you mean num.partitions?',
     );
-    expect(found.find(({ name }) => name === 'log.cleanup.policy')?.message).toContain('not supported yet');
+    expect(found.find(({ name }) => name === 'log.cleanup.policy')?.message).toContain(
+      'a comma-separated list of delete or compact',
+    );
   });
 
   it('refuses a request size that the largest batch does not fit in', () => {
@@ -91,6 +99,16 @@ describe('parseBrokerConfig', () => {
       'socket.request.max.bytes=1048576 is too small for message.max.bytes=1048588',
     );
     expect(failures({ 'socket.request.max.bytes': '1048576', 'message.max.bytes': '500000' })).toEqual([]);
+  });
+
+  it('refuses lags of compaction that contradict each other', () => {
+    const lags = { 'log.cleaner.min.compaction.lag.ms': '2', 'log.cleaner.max.compaction.lag.ms': '1' };
+    expect(failures(lags)).toEqual([
+      {
+        name: 'log.cleaner.min.compaction.lag.ms',
+        message: 'log.cleaner.min.compaction.lag.ms must not be above log.cleaner.max.compaction.lag.ms.',
+      },
+    ]);
   });
 
   it('is plain data', () => {

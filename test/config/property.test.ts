@@ -7,6 +7,8 @@ import { TOPIC_PROPERTIES } from '../../src/config/topic-properties.js';
 const about = { default: '', doc: '', source: '' };
 const int = property({ ...about, name: 'an.int', type: 'int', min: -1, max: 10 });
 const long = property({ ...about, name: 'a.long', type: 'long', min: 0, unit: 'milliseconds' });
+const ratio = property({ ...about, name: 'a.ratio', type: 'double', min: 0, max: 1 });
+const rate = property({ ...about, name: 'a.rate', type: 'double', min: 1, unit: 'bytes per second' });
 const bool = property({ ...about, name: 'a.boolean', type: 'boolean' });
 const word = property({ ...about, name: 'a.word', type: 'string', valid: ['CreateTime', 'LogAppendTime'] });
 const list = property({ ...about, name: 'a.list', type: 'list' });
@@ -22,6 +24,9 @@ describe('parseValue', () => {
     expect(parseValue(int, ' 10 ')).toEqual({ value: 10 });
     expect(parseValue(int, '-1')).toEqual({ value: -1 });
     expect(parseValue(long, '9007199254740991')).toEqual({ value: Number.MAX_SAFE_INTEGER });
+    expect(parseValue(ratio, '0.25')).toEqual({ value: 0.25 });
+    expect(parseValue(ratio, '.5')).toEqual({ value: 0.5 });
+    expect(parseValue(rate, '1.7976931348623157E308')).toEqual({ value: Number.MAX_VALUE });
     expect(parseValue(bool, 'TRUE')).toEqual({ value: true });
     expect(parseValue(bool, 'false')).toEqual({ value: false });
     expect(parseValue(word, 'LogAppendTime')).toEqual({ value: 'LogAppendTime' });
@@ -38,8 +43,12 @@ describe('parseValue', () => {
 
   it('names the setting, the value, what is allowed and why', () => {
     expect(problem(int, '11')).toBe('an.int=11 is not valid: it must be a whole number, from -1 to 10.');
-    expect(problem(TOPIC_PROPERTIES.cleanupPolicy, 'compact')).toBe(
-      'cleanup.policy=compact is not valid: it must be delete. Compacted topics are not supported yet.',
+    expect(problem(TOPIC_PROPERTIES.compressionType, 'zstd')).toBe(
+      'compression.type=zstd is not valid: it must be producer. The broker keeps each batch as its producer compressed it.',
+    );
+    expect(problem(ratio, '1.5')).toBe('a.ratio=1.5 is not valid: it must be a number, from 0 to 1.');
+    expect(problem(rate, '0')).toBe(
+      'a.rate=0 is not valid: it must be a number of bytes per second, at least 1.',
     );
     expect(problem(TOPIC_PROPERTIES.maxMessageBytes, '16777217')).toContain('from 0 to 16777216');
     expect(problem(word, 'x'.repeat(500))).toContain(`a.word=${'x'.repeat(100)}… is not valid`);
@@ -54,6 +63,13 @@ describe('parseValue', () => {
     [int, 'NaN'],
     [long, '-1'],
     [long, '1'.repeat(21)],
+    [ratio, ''],
+    [ratio, '.'],
+    [ratio, 'NaN'],
+    [ratio, '1e-400x'],
+    [rate, 'Infinity'],
+    [rate, '1e999'],
+    [rate, '0.9'],
     [bool, 'yes'],
     [bool, ''],
     [word, 'createtime'],

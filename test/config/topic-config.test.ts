@@ -2,60 +2,80 @@ import { describe, expect, it } from 'vitest';
 import { parseBrokerConfig } from '../../src/config/broker-config.js';
 import { resolveTopicConfig, validateTopicOverrides } from '../../src/config/topic-config.js';
 
+const BROKER = { topicDefaults: {} };
 const entries = (texts: Record<string, string>) => Object.entries(texts);
 
 describe('validateTopicOverrides', () => {
   it('accepts what is valid', () => {
-    expect(validateTopicOverrides([])).toBeNull();
+    expect(validateTopicOverrides(BROKER, [])).toBeNull();
     const texts = {
       'retention.ms': '-1',
       'segment.bytes': '1048576',
       'cleanup.policy': 'delete',
       'flush.acks': 'true',
     };
-    expect(validateTopicOverrides(entries(texts))).toBeNull();
+    expect(validateTopicOverrides(BROKER, entries(texts))).toBeNull();
   });
 
   it('names each thing that is wrong', () => {
     const texts = {
       'retention.ms': 'soon',
-      'cleanup.policy': 'compact',
+      'cleanup.policy': 'shrink',
+      'min.cleanable.dirty.ratio': '1.5',
       'compression.type': 'zstd',
       'retention.byte': '1',
     };
-    const failure = validateTopicOverrides(entries(texts));
+    const failure = validateTopicOverrides(BROKER, entries(texts));
     expect(failure?.error).toBe('INVALID_CONFIG');
     expect(failure?.detail).toContain(
       'retention.ms=soon is not valid: it must be a whole number of milliseconds, from -1 to',
     );
-    expect(failure?.detail).toContain('Compacted topics are not supported yet.');
+    expect(failure?.detail).toContain(
+      'cleanup.policy=shrink is not valid: it must be a comma-separated list of delete or compact.',
+    );
+    expect(failure?.detail).toContain(
+      'min.cleanable.dirty.ratio=1.5 is not valid: it must be a number, from 0 to 1.',
+    );
     expect(failure?.detail).toContain('compression.type=zstd is not valid: it must be producer.');
     expect(failure?.detail).toContain('did you mean retention.bytes?');
   });
 
-  it('lets only the broker itself ask for compaction', () => {
-    const compact = entries({ 'cleanup.policy': 'compact' });
-    expect(validateTopicOverrides(compact)?.error).toBe('INVALID_CONFIG');
-    expect(validateTopicOverrides(compact, { internal: true })).toBeNull();
-    expect(validateTopicOverrides(entries({ 'cleanup.policy': 'shrink' }), { internal: true })?.error).toBe(
-      'INVALID_CONFIG',
-    );
-    const { config, entries: rows } = resolveTopicConfig({ topicDefaults: {} }, compact);
-    expect(config.cleanupPolicy).toEqual(['compact']);
-    expect(rows.find(({ name }) => name === 'cleanup.policy')).toMatchObject({
-      value: 'compact',
-      source: 'TOPIC',
+  it('takes both policies, one or two of them', () => {
+    for (const policy of ['delete', 'compact', 'compact,delete', 'delete, compact']) {
+      expect(validateTopicOverrides(BROKER, entries({ 'cleanup.policy': policy }))).toBeNull();
+    }
+    for (const policy of ['shrink', 'compact,compact', '']) {
+      expect(validateTopicOverrides(BROKER, entries({ 'cleanup.policy': policy }))?.error).toBe(
+        'INVALID_CONFIG',
+      );
+    }
+    const { config } = resolveTopicConfig(BROKER, entries({ 'cleanup.policy': 'compact,delete' }));
+    expect(config.cleanupPolicy).toEqual(['compact', 'delete']);
+  });
+
+  it('refuses lags of compaction that contradict each other, or the broker', () => {
+    const lags = (min: string, max: string) =>
+      entries({ 'min.compaction.lag.ms': min, 'max.compaction.lag.ms': max });
+    expect(validateTopicOverrides(BROKER, lags('1000', '1000'))).toBeNull();
+    expect(validateTopicOverrides(BROKER, lags('1001', '1000'))).toEqual({
+      error: 'INVALID_CONFIG',
+      detail: 'min.compaction.lag.ms must not be above max.compaction.lag.ms.',
     });
+    const strict = { topicDefaults: { 'max.compaction.lag.ms': '1000' } };
+    const own = entries({ 'min.compaction.lag.ms': '1001' });
+    expect(validateTopicOverrides(strict, own)?.error).toBe('INVALID_CONFIG');
+    // A topic that was made before the broker was told so.
+    expect(resolveTopicConfig(strict, own).config.minCompactionLagMs).toBe(1001);
   });
 
   it('refuses a name that is given twice, and a name of a broker setting', () => {
     expect(
-      validateTopicOverrides([
+      validateTopicOverrides(BROKER, [
         ['retention.ms', '1'],
         ['retention.ms', '2'],
       ])?.detail,
     ).toBe('retention.ms is set twice.');
-    expect(validateTopicOverrides([['log.dirs', '/']])?.detail).toBe(
+    expect(validateTopicOverrides(BROKER, [['log.dirs', '/']])?.detail).toBe(
       'log.dirs is not a topic setting of Odradek.',
     );
   });
@@ -86,15 +106,19 @@ describe('resolveTopicConfig', () => {
     expect(config).toEqual({
       cleanupPolicy: ['delete'],
       compressionType: 'producer',
+      deleteRetentionMs: 86_400_000,
       fileDeleteDelayMs: 60_000,
       flushAcks: false,
       flushMessages: Infinity,
       flushMs: Infinity,
       indexIntervalBytes: 4096,
+      maxCompactionLagMs: Infinity,
       maxMessageBytes: 1_048_588,
       messageTimestampAfterMaxMs: 3_600_000,
       messageTimestampBeforeMaxMs: Infinity,
       messageTimestampType: 'CreateTime',
+      minCleanableDirtyRatio: 0.5,
+      minCompactionLagMs: 0,
       minInsyncReplicas: 1,
       retentionBytes: -1,
       retentionMs: 604_800_000,

@@ -114,6 +114,30 @@ describe('replayLog', () => {
     expect(scene.result).toBe(0);
   });
 
+  it('goes on behind what compaction took out', () => {
+    const scene = new Scene({ committedOffset: 4, endOffset: 6 });
+    scene.failure = { type: 'end' };
+    scene.clock.advance(100);
+    expect(scene.result).toBeNull();
+    scene.failure = null;
+    scene.committedOffset = 6;
+    scene.clock.advance(100);
+    expect(scene.replayed).toEqual([4, 5]);
+    expect(scene.result).toBe(2);
+  });
+
+  it('passes over batches of which compaction left only the header, and offsets that are gone', () => {
+    const scene = new Scene({ committedOffset: 12, endOffset: 12 });
+    const emptied = new BatchBuilder().build({ baseOffset: toOffset(2), lastOffsetDelta: 3 });
+    const bytes = Buffer.concat([keyed(1, 1), emptied, keyed(8, 1)]);
+    scene.failure = { type: 'batches', bytes, nextOffset: toOffset(9) };
+    scene.clock.advance(2);
+    scene.failure = null;
+    scene.clock.advance(100);
+    expect(scene.replayed).toEqual([1, 8, 9, 10, 11]);
+    expect(scene.result).toBe(5);
+  });
+
   it('says why the log cannot be read', () => {
     const scene = new Scene({ committedOffset: 4, endOffset: 4 });
     scene.failure = { type: 'failed', reason: 'the disk is gone' };

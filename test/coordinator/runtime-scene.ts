@@ -16,6 +16,7 @@ import { PartitionHost } from '../../src/partition/partition-host.js';
 import { readLastOffset, stampPlace } from '../../src/record/batch-header.js';
 import { type Batch, BatchReader } from '../../src/record/batch-reader.js';
 import { CONFIG, LogMachine } from '../log/log-fixture.js';
+import { NO_COMPACTION } from '../partition/no-compaction.js';
 
 const TOPIC_ID = toTopicId('o_EPBDsTQkm1Ua--nqUtaQ');
 export const PARTITIONS = 4;
@@ -255,6 +256,7 @@ class Process {
       memory: Buffer.alloc(0),
       ...{ disk, jobs, clock, random, logger },
       retentionCheckIntervalMs: 60_000,
+      compaction: NO_COMPACTION,
       tell: () => {},
       later: (run) => clock.after(0, run),
     });
@@ -309,6 +311,7 @@ class Process {
         config,
         recovery,
         logStartOffset: toOffset(0),
+        firstDirtyOffset: toOffset(0),
         producerIdExpirationMs: 86_400_000,
       },
       (reply) => {

@@ -10,6 +10,7 @@ import type { PartitionReply } from '../../src/partition/messages.js';
 import { PartitionHost } from '../../src/partition/partition-host.js';
 import { BatchReader } from '../../src/record/batch-reader.js';
 import { batch, LogMachine } from '../log/log-fixture.js';
+import { NO_COMPACTION } from './no-compaction.js';
 
 const DIRECTORY = '/data/orders-0';
 const SEGMENT = { 'segment.bytes': '100000' };
@@ -35,6 +36,7 @@ class Scene {
       memory: Buffer.alloc(0),
       ...{ disk, jobs, clock, random, logger },
       retentionCheckIntervalMs: 60_000,
+      compaction: NO_COMPACTION,
       tell: () => {},
       later: (run) => clock.after(0, run),
     });
@@ -51,6 +53,7 @@ class Scene {
       config,
       recovery: { type: 'clean' },
       logStartOffset: toOffset(0),
+      firstDirtyOffset: toOffset(0),
       producerIdExpirationMs: 1000,
     });
     expect(reply.type).toBe('opened');
@@ -145,9 +148,10 @@ describe('LocalPartition', () => {
   it('says that nothing was appended when the disk refuses', () => {
     const scene = new Scene();
     scene.append(batches(1));
-    scene.machine.disk.failNext({ operation: 'write', path: /\.log$/ });
+    scene.machine.disk.failNext({ operation: 'write', path: /\.log$/, code: 'ENOSPC' });
     expect(scene.append(batches(2))).toEqual(['KAFKA_STORAGE_ERROR']);
     expect(scene.readAll(0).bases).toEqual([0]);
+    scene.machine.clock.advance(1000);
     expect(scene.append(batches(1))).toEqual([null]);
   });
 

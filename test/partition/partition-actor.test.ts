@@ -5,6 +5,8 @@ import { errorName } from '../../src/base/errors.js';
 import { toLeaderEpoch, toOffset, toPartitionIndex } from '../../src/base/ids.js';
 import { resolveTopicConfig } from '../../src/config/topic-config.js';
 import type { LogRecovery } from '../../src/log/open-log.js';
+import { DiskRoom } from '../../src/partition/disk-room.js';
+import { logConfigOf } from '../../src/partition/log-config-of.js';
 import { type Completion, PartitionActor } from '../../src/partition/partition-actor.js';
 import { BatchBuilder, type BuildOptions } from '../../src/record/batch-builder.js';
 import { from, LogMachine } from '../log/log-fixture.js';
@@ -27,6 +29,13 @@ class Scene {
   readonly #settings: Readonly<Record<string, string>>;
   completed: { readonly token: number; readonly error: string; readonly baseOffset: number }[] = [];
   raw: Completion[] = [];
+  readonly room = new DiskRoom({
+    directory: '/data',
+    owner: 'test',
+    disk: this.machine.disk,
+    clock: this.machine.clock,
+    ended: () => {},
+  });
   actor: PartitionActor;
   readonly #views = createViews(1);
   #token = 0;
@@ -42,13 +51,14 @@ class Scene {
     this.actor = new PartitionActor({
       topic: 'orders',
       partition: toPartitionIndex(0),
-      log: this.machine.open({ config, recovery, logStartOffset }),
+      log: this.machine.open({ config: logConfigOf(config), recovery, logStartOffset }),
       generation: 1,
       leaderEpoch: toLeaderEpoch(this.#epoch++),
       config,
       view: new ViewWriter(this.#views, 0),
       clock: this.machine.clock,
       logger: this.machine.logger,
+      room: this.room,
       complete: (completion) => {
         const { token, error, baseOffset } = completion;
         this.raw.push(completion);
@@ -132,6 +142,7 @@ describe('PartitionActor', () => {
       'KAFKA_STORAGE_ERROR',
       'KAFKA_STORAGE_ERROR',
     ]);
+    scene.machine.clock.advance(1000);
     expect(scene.group({ baseSequence: 2 }, { baseSequence: 1 }, { baseSequence: 2 })).toEqual([
       OUT_OF_ORDER,
       1,
@@ -144,10 +155,31 @@ describe('PartitionActor', () => {
     const valueBytes = 400;
     scene.group({ baseSequence: 0, valueBytes });
     // Two batches fill a segment: the second run of the group goes to a new one.
-    scene.machine.disk.failNext({ operation: 'write', path: /0002\.log$/ });
+    scene.machine.disk.failNext({ operation: 'write', path: /0002\.log$/, code: 'ENOSPC' });
     const group = [1, 2, 1, 2].map((baseSequence) => ({ baseSequence, valueBytes }));
     expect(scene.group(...group)).toEqual([1, 'KAFKA_STORAGE_ERROR', 1, 'KAFKA_STORAGE_ERROR']);
+    scene.machine.clock.advance(1000);
     expect(scene.group({ baseSequence: 2 })).toEqual([2]);
+  });
+
+  it('refuses what it is sent while the disk is full without touching the file, but for what it has already', () => {
+    const scene = new Scene();
+    scene.group({ baseSequence: 0 });
+    scene.machine.disk.capacityBytes = 0;
+    expect(scene.group({ baseSequence: 1 })).toEqual(['KAFKA_STORAGE_ERROR']);
+    const before = scene.machine.disk.operations;
+    // A gap may be of the batch that found no room.
+    expect(scene.group({ baseSequence: 1 }, { baseSequence: 2 }, { baseSequence: 0 })).toEqual([
+      'KAFKA_STORAGE_ERROR',
+      'KAFKA_STORAGE_ERROR',
+      0,
+    ]);
+    expect(scene.machine.disk.operations).toBe(before);
+    scene.machine.clock.advance(5000);
+    expect(scene.group({ baseSequence: 1 })).toEqual(['KAFKA_STORAGE_ERROR']);
+    scene.machine.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    scene.machine.clock.advance(1000);
+    expect(scene.group({ baseSequence: 1 }, { baseSequence: 2 })).toEqual([1, 2]);
   });
 
   it('says the same time again where the broker gives the time', () => {
@@ -197,6 +229,59 @@ describe('PartitionActor', () => {
     ending.group({ baseSequence: 0 }, { baseSequence: 0 });
     ending.actor.close(() => {});
     expect(ending.outcomes).toEqual(['NOT_LEADER_OR_FOLLOWER', 'NOT_LEADER_OR_FOLLOWER']);
+  });
+
+  it('tells readers and checkpoint when retention lets the log begin later', () => {
+    const scene = new Scene({ 'segment.bytes': '1024', 'retention.bytes': '1024', 'retention.ms': '-1' });
+    for (let i = 0; i < 9; i++) scene.group({ baseSequence: 2 * i, count: 2, valueBytes: 120 });
+    scene.actor.applyRetention();
+    const starts = [scene.published?.logStartOffset, scene.actor.checkpoint.logStartOffset];
+    expect(starts).toEqual([6, 6]);
+  });
+
+  it('acknowledges at flush.messages what is on the disk, with one flush, and before it at once', () => {
+    const scene = new Scene({ 'flush.messages': '5' });
+    let syncs = 0;
+    const sync = scene.machine.disk.sync.bind(scene.machine.disk);
+    scene.machine.disk.sync = (file, done) => {
+      if (file.path.endsWith('.log')) syncs++;
+      sync(file, done);
+    };
+    expect(scene.group({ baseSequence: 0, count: 4 })).toEqual([0]);
+    expect(syncs).toBe(0);
+    expect(scene.group({ baseSequence: 4, count: 1 })).toEqual([]);
+    expect(scene.published?.highWatermark).toBe(4);
+    scene.machine.settle();
+    expect(scene.outcomes).toEqual([4]);
+    expect(scene.published?.highWatermark).toBe(5);
+    expect(syncs).toBe(1);
+    expect(scene.group({ baseSequence: 5, count: 4 })).toEqual([5]);
+  });
+
+  it('flushes for many producers at once, and the next ones together when that is done', () => {
+    const scene = new Scene({ 'flush.acks': 'true' });
+    const done: (() => void)[] = [];
+    const { disk } = scene.machine;
+    const sync = disk.sync.bind(disk);
+    disk.sync = (file, ended) => {
+      if (file.path.endsWith('.log')) done.push(() => sync(file, ended));
+      else sync(file, ended);
+    };
+    const acknowledged: number[] = [];
+    for (let producer = 0; producer < 30; producer++) {
+      scene.group({ producerId: producer, baseSequence: 0 });
+      acknowledged.push(...scene.completed.map(({ token }) => token));
+    }
+    // The first waits alone, 29 came while it was under way.
+    expect([done.length, acknowledged]).toEqual([1, []]);
+    scene.completed = [];
+    done.shift()?.();
+    scene.machine.settle();
+    expect([done.length, scene.outcomes]).toEqual([1, [0]]);
+    scene.completed = [];
+    done.shift()?.();
+    scene.machine.settle();
+    expect([done.length, scene.outcomes]).toEqual([0, Array.from({ length: 29 }, (_, index) => index + 1)]);
   });
 
   it('forgets silent producers at the retention check', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { JoinedGroup } from '../../../src/coordinator/group/group-messages.js';
 import { INITIAL_DELAY_MS, Scene, SESSION_MS, subscription } from './scene.js';
 
 /** A group of two that waits for its assignment. */
@@ -9,6 +10,19 @@ function completing() {
   const [leader, follower] = joins.map(({ reply }) => reply);
   if (!leader || !follower) throw new Error('two members');
   return { scene, leader, follower };
+}
+
+/** Both join again, the follower with news. */
+function nextGeneration(scene: Scene, leader: JoinedGroup, follower: JoinedGroup) {
+  const protocols = [{ name: 'range', metadata: subscription('t', 'u') }];
+  const joins = [
+    scene.join({ memberId: follower.memberId, protocols }),
+    scene.join({ memberId: leader.memberId }),
+  ];
+  const [second, first] = joins.map(({ reply }) => reply);
+  if (!first || !second) throw new Error('two members');
+  expect([first.generation, second.generation]).toEqual([2, 2]);
+  return { leader: first, follower: second };
 }
 
 describe('SyncGroup', () => {
@@ -48,6 +62,31 @@ describe('SyncGroup', () => {
     expect(sync.reply.error).toBe('REBALANCE_IN_PROGRESS');
     scene.clock.advance(50);
     expect(sync.replies).toHaveLength(1);
+  });
+
+  it('gives nothing to whom the leader forgot, whatever it had before', () => {
+    const { scene, leader, follower } = completing();
+    scene.sync(leader);
+    expect(scene.sync(follower).reply.assignment).toEqual(Buffer.from(follower.memberId));
+    const again = nextGeneration(scene, leader, follower);
+    const assignments = [{ memberId: leader.memberId, assignment: Buffer.from('all') }];
+    scene.sync(again.leader, { assignments });
+    expect(scene.sync(again.follower).reply.assignment).toEqual(new Uint8Array(0));
+  });
+
+  it('does not tell what was decided before a rebalance to whom asks after it', () => {
+    const { scene, leader, follower } = completing();
+    scene.appendMs = 50;
+    const early = [scene.sync(leader), scene.sync(follower)];
+    const again = nextGeneration(scene, leader, follower);
+    for (const { reply } of early) expect(reply.error).toBe('REBALANCE_IN_PROGRESS');
+    const late = scene.sync(again.follower);
+    scene.clock.advance(50);
+    expect(late.isAnswered).toBe(false);
+    const assignments = [{ memberId: follower.memberId, assignment: Buffer.from('new') }];
+    scene.sync(again.leader, { assignments });
+    scene.clock.advance(50);
+    expect(late.reply.assignment).toEqual(Buffer.from('new'));
   });
 
   it('refuses everybody when the log cannot be written', () => {
@@ -113,6 +152,16 @@ describe('Heartbeat', () => {
     expect(scene.heartbeat(leader, { groupId: '' })).toBe('INVALID_GROUP_ID');
     scene.join();
     expect(scene.heartbeat(leader)).toBe('REBALANCE_IN_PROGRESS');
+  });
+
+  it('tells a member that missed a rebalance that its generation is over, as a sync does', () => {
+    const { scene, leader, follower } = completing();
+    scene.sync(leader);
+    scene.sync(follower);
+    const again = nextGeneration(scene, leader, follower);
+    expect(scene.heartbeat(follower)).toBe('ILLEGAL_GENERATION');
+    expect(scene.sync(follower).reply.error).toBe('ILLEGAL_GENERATION');
+    expect(scene.heartbeat(again.follower)).toBe('NONE');
   });
 
   it('keeps the session alive, as a commit and a sync do', () => {

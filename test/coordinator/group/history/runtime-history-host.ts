@@ -23,6 +23,7 @@ import { LocalPartition } from '../../../../src/partition/local-partition.js';
 import { PartitionHost } from '../../../../src/partition/partition-host.js';
 import { BatchReader } from '../../../../src/record/batch-reader.js';
 import { jobFunctions } from '../../../../workers/job-functions.js';
+import { NO_COMPACTION } from '../../../partition/no-compaction.js';
 import { between } from '../../../simulation/streams.js';
 import type { LoggedRecord } from '../memory-host.js';
 import type { HistoryHost, HistoryHostOptions, MakeHost } from './host.js';
@@ -68,6 +69,7 @@ class Process implements CoordinatorLog {
       memory: Buffer.alloc(0),
       ...{ disk, jobs, clock, random, later, logger: silentLogger },
       retentionCheckIntervalMs: 60_000,
+      compaction: NO_COMPACTION,
       tell: () => {},
     });
     this.runtime = new CoordinatorRuntime({
@@ -108,6 +110,7 @@ class Process implements CoordinatorLog {
         config: CONFIG,
         recovery: generation === 1 ? { type: 'clean' } : { type: 'from', recoveryPoint: toOffset(0) },
         logStartOffset: toOffset(0),
+        firstDirtyOffset: toOffset(0),
         producerIdExpirationMs: 86_400_000,
       },
       (reply) => {
@@ -200,7 +203,7 @@ export const runtimeHistoryHost: MakeHost = (options): HistoryHost => {
     slow: (appendMsMax) => {
       machine.appendMsMax = appendMsMax;
     },
-    failAppend: () => disk.failNext({ operation: 'write', path: /groups-0\/.*\.log$/ }),
+    failAppend: () => disk.failNext({ operation: 'write', path: /groups-0\/.*\.log$/, code: 'ENOSPC' }),
     crash: (downMs) => {
       process?.end();
       process = null;
