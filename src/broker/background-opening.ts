@@ -1,19 +1,40 @@
-// Opens the partitions that nobody uses, one after the other, so that recovery and retention reach them too. After a crash at
-// once (a first use goes before), after a clean stop when the first retention check is due; and from then on with each.
+// Opens the partitions that nobody uses, so that recovery and retention reach them too. After a crash at once, several at a time
+// and whatever clients ask for beside them; after a clean stop one after the other when the first retention check is due; and so
+// from then on with each.
+//
+// How many at a time: a log with little to scan waits for the disk more than it computes, so many of those are under way together;
+// of logs that take long only as many as there are threads to scan them. What an opening takes is what one that a client asks for
+// now will wait behind the others.
+import type { LogToMeasure } from '../log/measure-recovery.js';
 import type { PartitionLifecycle } from './partition-lifecycle.js';
+import { RecoveryProgress } from './recovery-progress.js';
+import { recoveryThreads } from './recovery-threads.js';
 import type { SupervisorOptions } from './supervisor-options.js';
 import type { SupervisedPartition, TopicRegistry } from './topic-registry.js';
 
-export type BackgroundOpeningOptions = Pick<SupervisorOptions, 'config' | 'data' | 'clock'>;
+export type BackgroundOpeningOptions = Pick<
+  SupervisorOptions,
+  'config' | 'data' | 'clock' | 'logger' | 'jobs'
+>;
+
+/** While an opening takes less, one more is begun at a time; if it takes longer, half as many. */
+const QUICK_MS = 250;
+const OPENINGS_MAX = 32;
 
 export class BackgroundOpening {
   readonly #options: BackgroundOpeningOptions;
   readonly #registry: TopicRegistry;
   readonly #lifecycle: PartitionLifecycle;
-  readonly #partitions: SupervisedPartition[] = [];
+  /** What a crash left behind of partitions that are to be recovered. */
+  readonly #leftBehind = new Map<SupervisedPartition, LogToMeasure>();
+  #waiting: SupervisedPartition[] = [];
+  #progress: RecoveryProgress | null = null;
   #recovered: boolean;
   #succeeded = true;
-  #opening = false;
+  /** Openings under way, and how many there may be. */
+  #openings = 0;
+  #openingsMax = 1;
+  #isBeginning = false;
   #stopping = false;
 
   constructor(options: BackgroundOpeningOptions, registry: TopicRegistry, lifecycle: PartitionLifecycle) {
@@ -28,57 +49,101 @@ export class BackgroundOpening {
     return this.#recovered;
   }
 
-  /** Logs that a crash left behind and whose turn has not come. */
+  /** Logs that a crash left behind and that are not open yet. */
   get unrecovered(): number {
-    return this.#recovered ? 0 : this.#partitions.length + (this.#opening ? 1 : 0);
+    return this.#progress?.left ?? 0;
+  }
+
+  /** What they hold behind their recovery points; 0 until that was measured. */
+  get unrecoveredBytes(): number {
+    return this.#progress?.bytesLeft ?? 0;
   }
 
   start(): void {
-    if (this.#options.data.clean) this.#openAllLater();
-    else this.#openAll();
+    if (this.#recovered) this.#openAllLater();
+    else this.#recoverAll();
   }
 
   stop(): void {
     this.#stopping = true;
+    this.#progress?.stop();
+  }
+
+  #recoverAll(): void {
+    const { config, data } = this.#options;
+    for (const partition of this.#closed()) {
+      const log = data.leftBehind(partition.topic, partition.partition);
+      if (log) this.#leftBehind.set(partition, log);
+    }
+    this.#waiting = [...this.#leftBehind.keys()].reverse();
+    if (this.#waiting.length > 0)
+      this.#progress = new RecoveryProgress(this.#options, [...this.#leftBehind.values()]);
+    this.#openingsMax = recoveryThreads(config);
+    this.#openMore();
   }
 
   #openAllLater(): void {
-    this.#options.clock.after(this.#options.config.logRetentionCheckIntervalMs, () => this.#openAll());
+    this.#options.clock.after(this.#options.config.logRetentionCheckIntervalMs, () => {
+      if (this.#stopping) return;
+      this.#succeeded = true;
+      this.#waiting = [...this.#closed()];
+      this.#openMore();
+    });
   }
 
-  #openAll(): void {
-    if (this.#partitions.length > 0) return;
-    this.#succeeded = true;
+  /** Partitions that are on the disk and not open. */
+  *#closed(): Iterable<SupervisedPartition> {
     for (const { partitions } of this.#registry.topics()) {
       for (const partition of partitions) {
-        if (
-          partition.phase === 'closed' &&
-          this.#options.data.hasFolder(partition.topic, partition.partition)
-        ) {
-          this.#partitions.push(partition);
-        }
+        const { phase, topic, partition: index } = partition;
+        if (phase === 'closed' && this.#options.data.hasFolder(topic, index)) yield partition;
       }
     }
-    this.#openNext();
   }
 
-  #openNext(): void {
-    for (;;) {
-      if (this.#stopping) return;
-      const partition = this.#partitions.pop();
-      if (!partition) {
-        this.#recovered ||= this.#succeeded;
-        this.#openAllLater();
-        return;
-      }
-      if (partition.phase === 'open' || !this.#registry.exists(partition)) continue;
-      this.#opening = true;
-      this.#lifecycle.open(partition, (reply) => {
-        this.#opening = false;
-        if (reply.type === 'failed') this.#succeeded = false;
-        this.#openNext();
-      });
-      return;
+  #openMore(): void {
+    if (this.#isBeginning) return; // An opening failed at once: the loop below goes on.
+    this.#isBeginning = true;
+    while (!this.#stopping && this.#openings < this.#openingsMax) {
+      const partition = this.#waiting.pop();
+      if (!partition) break;
+      if (partition.phase === 'open' || !this.#registry.exists(partition)) this.#ended(partition, true);
+      else this.#open(partition);
     }
+    this.#isBeginning = false;
+    if (!this.#stopping && this.#openings === 0 && this.#waiting.length === 0) this.#finished();
+  }
+
+  #open(partition: SupervisedPartition): void {
+    const { clock } = this.#options;
+    const begunMs = clock.monotonicMs();
+    this.#openings++;
+    this.#lifecycle.open(partition, (reply) => {
+      this.#openings--;
+      this.#adapt(clock.monotonicMs() - begunMs);
+      this.#ended(partition, reply.type !== 'failed' || !this.#registry.exists(partition));
+      this.#openMore();
+    });
+  }
+
+  #adapt(tookMs: number): void {
+    if (this.#progress === null) return;
+    const atLeast = recoveryThreads(this.#options.config);
+    const next = tookMs < QUICK_MS ? this.#openingsMax + 1 : Math.floor(this.#openingsMax / 2);
+    this.#openingsMax = Math.max(atLeast, Math.min(next, OPENINGS_MAX));
+  }
+
+  #ended(partition: SupervisedPartition, succeeded: boolean): void {
+    if (!succeeded) this.#succeeded = false;
+    const log = this.#leftBehind.get(partition);
+    if (log) this.#progress?.ended(log, succeeded);
+    this.#leftBehind.delete(partition);
+  }
+
+  #finished(): void {
+    this.#recovered ||= this.#succeeded;
+    this.#progress = null;
+    this.#openingsMax = 1;
+    this.#openAllLater();
   }
 }

@@ -1,7 +1,6 @@
 // The composition root: makes the threads, the memory that they share, and the doors, and takes them down again in order.
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { ActorReference, exposeActor } from '../actor/remote.js';
-import { present } from '../base/assert.js';
 import { systemClock } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
 import { limitLines } from '../base/limited-logger.js';
@@ -9,7 +8,6 @@ import type { Logger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
 import type { BrokerConfig } from '../config/broker-config.js';
 import type { BrokerOptions } from '../config/broker-options.js';
-import { acquireDirectoryLock, type DirectoryLock } from '../io/data-lock.js';
 import type { Listener } from '../io/network.js';
 import { NodeDisk } from '../io/node-disk.js';
 import { NodeJobs } from '../io/node-jobs.js';
@@ -23,6 +21,7 @@ import { CoordinatorClient, type CoordinatorReplies } from './coordinator-channe
 import type { HttpDoor } from './http/http-door.js';
 import type { BrokerState } from './http/pages.js';
 import { INSPECTION_MS, type Inspected } from './inspect-workers.js';
+import { type LockedDirectories, lockDirectories } from './lock-directories.js';
 import { failed, SUPERVISOR_DEADLINE_MS, type SupervisorEvent, type SupervisorReply } from './messages.js';
 import type { BrokerMetrics } from './metrics/broker-metrics.js';
 import type { DoorName } from './metrics/counters.js';
@@ -52,7 +51,7 @@ export class Broker {
   readonly #router: Router;
   readonly #host: WorkerHost;
   readonly #supervisor: SupervisorLink;
-  readonly #lock: DirectoryLock;
+  readonly #directories: LockedDirectories;
   readonly #jobs: NodeJobs;
   readonly #logger: Logger;
   #native: Listener | null = null;
@@ -71,19 +70,14 @@ export class Broker {
    */
   static async start(options: BrokerOptions, lines: Logger, supervisor?: Worker): Promise<Broker> {
     const logger = limitLines(lines, systemClock);
-    const dataDirectory = present(options.dataDirectories[0], 'a data directory');
-    if (options.dataDirectories.length > 1) {
-      logger.warn('only the first data directory is used', { used: dataDirectory });
-    }
-    new NodeDisk().makeDirectory(dataDirectory);
-    const lock = await acquireDirectoryLock(dataDirectory);
+    const directories = await lockDirectories(options.dataDirectories, new NodeDisk());
     // What other threads log they have limited themselves.
     const host = new WorkerHost(lines);
     try {
-      return await Broker.#startLocked(options, logger, dataDirectory, lock, host, supervisor);
+      return await Broker.#startLocked(options, logger, directories, host, supervisor);
     } catch (error) {
       await host.close();
-      await lock.release();
+      await directories.release();
       throw error;
     }
   }
@@ -91,8 +85,7 @@ export class Broker {
   static async #startLocked(
     options: BrokerOptions,
     logger: Logger,
-    dataDirectory: string,
-    lock: DirectoryLock,
+    directories: LockedDirectories,
     host: WorkerHost,
     thread: Worker | undefined,
   ): Promise<Broker> {
@@ -104,7 +97,8 @@ export class Broker {
       if (broker) broker.#die(`The supervisor died: ${reason}`);
       supervisor.close(reason);
     };
-    const ports = host.startSupervisor({ dataDirectory, config }, supervisorExited, thread);
+    const { paths: dataDirectories, absent } = directories;
+    const ports = host.startSupervisor({ dataDirectories, absent, config }, supervisorExited, thread);
     // What is told before there is a router: the topics that exist.
     const early: SupervisorEvent[] = [];
     const supervisor = new SupervisorLink(ports, (event) =>
@@ -122,8 +116,8 @@ export class Broker {
         started?.type === 'not-started' ? started.reason : `The supervisor does not start. ${lastWords}`;
       throw new OdradekError('ODR_START', reason);
     }
-    if (!started.clean)
-      logger.warn('the last stop was not clean: logs are recovered', { directory: dataDirectory });
+    for (const directory of started.unclean)
+      logger.warn('the last stop was not clean: logs are recovered', { directory });
     const jobs = new NodeJobs();
     const router = new front.Router({
       brokerId: config.nodeId,
@@ -142,7 +136,7 @@ export class Broker {
       defer: queueMicrotask,
       later: setImmediate,
     });
-    broker = new Broker(router, host, supervisor, lock, jobs, logger);
+    broker = new Broker(router, host, supervisor, directories, jobs, logger);
     broker.#http = http;
     broker.#metrics = new front.BrokerMetrics(router);
     for (const event of early) broker.#receive(event);
@@ -160,14 +154,14 @@ export class Broker {
     router: Router,
     host: WorkerHost,
     supervisor: SupervisorLink,
-    lock: DirectoryLock,
+    directories: LockedDirectories,
     jobs: NodeJobs,
     logger: Logger,
   ) {
     this.#router = router;
     this.#host = host;
     this.#supervisor = supervisor;
-    this.#lock = lock;
+    this.#directories = directories;
     this.#jobs = jobs;
     this.#logger = logger;
     let die: (error: Error) => void = () => {};
@@ -232,7 +226,7 @@ export class Broker {
     this.#supervisor.close('the broker has stopped');
     await this.#host.close();
     await this.#jobs.close();
-    await this.#lock.release();
+    await this.#directories.release();
   }
 
   async #openDoors(options: BrokerOptions, front: Front): Promise<void> {

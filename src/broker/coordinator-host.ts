@@ -14,7 +14,7 @@ import type { GroupCommand, GroupReply } from '../coordinator/group/group-messag
 import { GroupService } from '../coordinator/group-service.js';
 import { OFFSETS_TOPIC, offsetsTopicOverrides } from '../coordinator/offsets-topic.js';
 import type { MakeShard } from '../coordinator/shard.js';
-import type { DataDirectoryState } from './data-directory-state.js';
+import type { DataDirectories } from './data-directories.js';
 import type {
   RouteImage,
   SupervisorCommand,
@@ -74,7 +74,7 @@ export class CoordinatorHost implements CoordinatorLog {
   }
 
   /** The supervisor runs; loads what is on the disk after a while. */
-  start(supervisor: CoordinatorSupervisor, data: Pick<DataDirectoryState, 'hasFolder'>): void {
+  start(supervisor: CoordinatorSupervisor, data: Pick<DataDirectories, 'hasFolder'>): void {
     this.#supervisor = supervisor;
     for (let index = 0; index < (this.partitions ?? 0); index++) {
       if (data.hasFolder(OFFSETS_TOPIC, toPartitionIndex(index))) this.#existing.add(index);

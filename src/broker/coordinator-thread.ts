@@ -9,7 +9,7 @@ import {
   CoordinatorServer,
 } from './coordinator-channel.js';
 import { CoordinatorHost } from './coordinator-host.js';
-import type { DataDirectoryState } from './data-directory-state.js';
+import type { DataDirectories } from './data-directories.js';
 import type { SupervisorEvent } from './messages.js';
 import { OwnWorker, type OwnWorkerOptions } from './own-worker.js';
 import { OWN_WORKER } from './placement.js';
@@ -57,7 +57,7 @@ export class CoordinatorThread implements MetricsSource {
   }
 
   /** The supervisor runs. */
-  start(supervisor: SupervisorActor, data: DataDirectoryState): void {
+  start(supervisor: SupervisorActor, data: DataDirectories): void {
     this.#supervisor = supervisor;
     this.#host.start(supervisor, data);
   }

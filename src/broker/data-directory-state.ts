@@ -1,6 +1,9 @@
 // What the data directory as a whole remembers: offsets up to which each log is safely on disk and from which it begins, and
 // whether the last stop was clean. The workers report, the supervisor writes it down from time to time. Files and formats are
-// Kafka's: recovery-point-offset-checkpoint, log-start-offset-checkpoint, .kafka_cleanshutdown.
+// Kafka's: recovery-point-offset-checkpoint, log-start-offset-checkpoint, cleaner-offset-checkpoint, .kafka_cleanshutdown.
+//
+// It also knows how the directory is. On a full disk it gives up pieces of the reserve for what must be written, and tries again. A
+// directory that takes no checkpoint for another reason, several times in a row, is dead: nothing is written to it any more.
 import { join } from 'node:path';
 import type { Clock, Timer } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
@@ -15,6 +18,7 @@ import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import {
   type OffsetCheckpointEntry,
+  type OffsetCheckpointName,
   readOffsetCheckpoint,
   writeOffsetCheckpoint,
 } from '../log/checkpoint-file.js';
@@ -24,13 +28,19 @@ import {
   listPartitionFolders,
   markCleanShutdown,
   partitionFolderName,
+  readMetaProperties,
 } from '../log/data-directory.js';
+import type { LogToMeasure } from '../log/measure-recovery.js';
 import type { LogRecovery } from '../log/open-log.js';
 import { readPartitionTopicId } from '../log/partition-metadata.js';
+import { DiskRoom, TRIAL_FILE_PREFIX } from '../partition/disk-room.js';
 import type { PartitionCheckpoint } from '../partition/messages.js';
+import { DiskReserve } from './disk-reserve.js';
 
 export interface DataDirectoryOptions {
   readonly path: string;
+  /** From its meta.properties. */
+  readonly directoryId: string;
   readonly disk: Disk;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -39,15 +49,54 @@ export interface DataDirectoryOptions {
   readonly foreign: readonly string[];
 }
 
+/** How a data directory is, for health checks and metrics. */
+export interface DataDirectoryReport {
+  readonly path: string;
+  /** There is no room on its disk. */
+  readonly full: boolean;
+  /** Why nothing in it is served; null while it is. */
+  readonly offline: string | null;
+  readonly partitions: number;
+}
+
 /** A roll or a flush is written down after so long at most: the less a crash leaves to be scanned, the faster the start. */
 const CHECKPOINT_SOON_MS = 1000;
+/** After so many checkpoints in a row that the disk refused, a directory is dead; a file system that turned read-only is at once. */
+const FAILURES_MAX = 5;
+/** The reserve is filled when a start has had its time, and if there is no room then, tried again now and then. */
+const RESERVE_MS = 1000;
+const RESERVE_RETRY_MS = 30_000;
+
+/** Which file keeps which offset. Of logs that were never compacted the last one says nothing, as Kafka's. */
+type CheckpointFile = readonly [
+  name: OffsetCheckpointName,
+  field: 'recoveryPoint' | 'logStartOffset' | 'firstDirtyOffset',
+];
+const CHECKPOINT_FILES: readonly CheckpointFile[] = [
+  ['recovery-point-offset-checkpoint', 'recoveryPoint'],
+  ['log-start-offset-checkpoint', 'logStartOffset'],
+  ['cleaner-offset-checkpoint', 'firstDirtyOffset'],
+];
 
 export class DataDirectoryState {
   readonly #options: DataDirectoryOptions;
-  /** Whether the last owner stopped cleanly, or there was none. */
-  readonly clean: boolean;
   readonly #checkpoints = new Map<string, PartitionCheckpoint>();
+  /** Partitions that had a folder here when the broker started. */
   readonly #folders: Set<string>;
+  /** Those, and the ones that were placed here since. */
+  readonly #partitions: Set<string>;
+  readonly #room: DiskRoom;
+  readonly #reserve: DiskReserve;
+  #reserveTimer: Timer | null;
+  #clean: boolean;
+  #failures = 0;
+  #offline: string | null = null;
+  /** Called when the disk has no room, and when it has some again. */
+  roomChanged: (full: boolean) => void = () => {};
+  /** Called once, when the directory turns out to be dead. */
+  died: (reason: string) => void = () => {};
+  /** What each file holds, once it was written. */
+  readonly #written = new Map<OffsetCheckpointName, string>();
   #changed = false;
   #writing = false;
   #whenWritten: ((error: DiskError | null) => void)[] = [];
@@ -61,17 +110,149 @@ export class DataDirectoryState {
     const folders = listPartitionFolders(disk, path);
     const ours = folders.filter(({ topic }) => !options.foreign.includes(topic));
     this.#folders = new Set(ours.map(({ topic, partition }) => partitionFolderName(topic, partition)));
+    this.#partitions = new Set(this.#folders);
+    for (const name of disk.list(path))
+      if (name.startsWith(TRIAL_FILE_PREFIX)) disk.remove(join(path, name), () => {});
+    this.#reserve = new DiskReserve(disk, path);
+    this.#room = this.#watchRoom();
+    this.#reserveTimer = this.#fillReserveLater(RESERVE_MS);
     // A foreign folder too: the metadata log of a broker that crashed before it had any partition must be recovered.
-    this.clean = hasCleanShutdownMark(disk, path) || folders.length === 0;
-    const starts = this.#read('log-start-offset-checkpoint');
-    const startOf = new Map(
-      starts.map((entry) => [partitionFolderName(entry.topic, entry.partition), entry.offset]),
-    );
+    this.#clean = hasCleanShutdownMark(disk, path) || folders.length === 0;
+    const starts = this.#readByFolder('log-start-offset-checkpoint');
+    const firstDirty = this.#readByFolder('cleaner-offset-checkpoint');
     for (const { topic, partition, offset } of this.#read('recovery-point-offset-checkpoint')) {
       const name = partitionFolderName(topic, partition);
-      const logStartOffset = startOf.get(name) ?? ZERO_OFFSET;
-      this.#checkpoints.set(name, { topic, partition, recoveryPoint: offset, logStartOffset });
+      const logStartOffset = starts.get(name) ?? ZERO_OFFSET;
+      const firstDirtyOffset = firstDirty.get(name) ?? ZERO_OFFSET;
+      this.#checkpoints.set(name, {
+        topic,
+        partition,
+        recoveryPoint: offset,
+        logStartOffset,
+        firstDirtyOffset,
+      });
     }
+  }
+
+  get path(): string {
+    return this.#options.path;
+  }
+
+  get directoryId(): string {
+    return this.#options.directoryId;
+  }
+
+  /** Whether the last owner stopped cleanly, or there was none. */
+  get clean(): boolean {
+    return this.#clean;
+  }
+
+  /** Why nothing in it is served any more; null while it is. */
+  get offline(): string | null {
+    return this.#offline;
+  }
+
+  /** How many partitions lie here. */
+  get partitions(): number {
+    return this.#partitions.size;
+  }
+
+  get report(): DataDirectoryReport {
+    const { path, offline, partitions } = this;
+    return { path, full: this.#room.shortage !== null, offline, partitions };
+  }
+
+  /**
+   * Looks whether the directory is still there, and is the same. To be called before a log in it is opened, which makes what
+   * folders are missing: one that was taken away would come back empty.
+   */
+  verify(): void {
+    const { disk, path, directoryId } = this.#options;
+    if (this.#offline !== null) return;
+    try {
+      if (readMetaProperties(disk, path)?.directoryId !== directoryId)
+        this.#die(
+          new DiskError('ENOENT', path, 'the data directory is gone, or another one has taken its place'),
+        );
+    } catch (error) {
+      if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
+      if (!(error instanceof DiskError && error.passes)) this.#die(error);
+    }
+  }
+
+  /** A partition lies here from now on. */
+  place(topic: string, partition: PartitionIndex): void {
+    this.#partitions.add(partitionFolderName(topic, partition));
+  }
+
+  /** The folder of the partition as it was at the start, whose topic's id it bears: null if it says none. Throws DiskError. */
+  topicIdOf(topic: string, partition: PartitionIndex): TopicId | null {
+    try {
+      return readPartitionTopicId(this.#options.disk, this.partitionFolder(topic, partition));
+    } catch (error) {
+      if (!(error instanceof OdradekError)) throw error;
+      return null;
+    }
+  }
+
+  /** Somebody's write found no room; it is said once, and again when there is some. */
+  ranOut(error: DiskError): void {
+    if (this.#offline === null) this.#room.ranOut(error);
+  }
+
+  /** Gives up a piece of the reserve for what must be written now; false if there is none. */
+  makeRoom(error: DiskError): boolean {
+    this.ranOut(error);
+    return this.#offline === null && this.#reserve.release();
+  }
+
+  /** A log in it failed: whether the directory is dead is seen by a checkpoint. */
+  check(): void {
+    this.#changed = true;
+    this.#written.clear();
+    this.#write();
+  }
+
+  #watchRoom(): DiskRoom {
+    const { path: directory, disk, clock, logger } = this.#options;
+    return new DiskRoom({
+      directory,
+      owner: 'broker',
+      disk,
+      clock,
+      ended: ({ message }) => {
+        const advice = 'records are refused until there is room, then writing goes on by itself';
+        logger.error('the disk of a data directory is full', { directory, reason: message, advice });
+        this.roomChanged(true);
+      },
+      returned: () => {
+        logger.info('the disk of a data directory has room again', { directory });
+        this.#reserve.fill();
+        this.roomChanged(false);
+      },
+    });
+  }
+
+  #fillReserveLater(delayMs: number): Timer {
+    return this.#options.clock.after(delayMs, () => {
+      const isFilled = this.#room.shortage === null && this.#reserve.fill();
+      this.#reserveTimer = isFilled ? null : this.#fillReserveLater(RESERVE_RETRY_MS);
+    });
+  }
+
+  #die({ message }: Error): void {
+    if (this.#offline !== null) return;
+    this.#offline = message;
+    this.#stopTimers();
+    this.died(message);
+  }
+
+  #stopTimers(): void {
+    const { clock } = this.#options;
+    for (const timer of [this.#timer, this.#reserveTimer]) if (timer) clock.cancel(timer);
+    this.#timer = null;
+    this.#reserveTimer = null;
+    this.#room.close();
   }
 
   partitionFolder(topic: string, partition: PartitionIndex): string {
@@ -81,6 +262,13 @@ export class DataDirectoryState {
   /** Whether the partition had a folder when the broker started. */
   hasFolder(topic: string, partition: PartitionIndex): boolean {
     return this.#folders.has(partitionFolderName(topic, partition));
+  }
+
+  /** What a crash left behind of a partition, null if nothing. */
+  leftBehind(topic: string, partition: PartitionIndex): LogToMeasure | null {
+    const recovery = this.recoveryFor(topic, partition);
+    if (recovery.type !== 'from') return null;
+    return { directory: this.partitionFolder(topic, partition), recoveryPoint: recovery.recoveryPoint };
   }
 
   recoveryFor(topic: string, partition: PartitionIndex): LogRecovery {
@@ -99,18 +287,59 @@ export class DataDirectoryState {
     return this.#checkpoints.get(partitionFolderName(topic, partition))?.logStartOffset ?? ZERO_OFFSET;
   }
 
+  /** Where the next compaction of the log begins. */
+  firstDirtyOffset(topic: string, partition: PartitionIndex): Offset {
+    return this.#checkpoints.get(partitionFolderName(topic, partition))?.firstDirtyOffset ?? ZERO_OFFSET;
+  }
+
   /** A worker reports what is on disk. */
   checkpoint(checkpoint: PartitionCheckpoint): void {
     this.#checkpoints.set(partitionFolderName(checkpoint.topic, checkpoint.partition), checkpoint);
     this.#changed = true;
     const delayMs = Math.min(CHECKPOINT_SOON_MS, this.#options.checkpointIntervalMs);
-    if (!this.#closed) this.#timer ??= this.#options.clock.after(delayMs, () => this.#write());
+    this.#writeLater(delayMs);
   }
 
-  /** A log was opened. `done` is called when no higher recovery point of it is written down, at once if there is none. */
+  /** What the checkpoints say of partitions whose folders are not here, or not any more. */
+  get strays(): readonly PartitionCheckpoint[] {
+    return [...this.#checkpoints].flatMap(([name, stray]) => (this.#folders.has(name) ? [] : [stray]));
+  }
+
+  /** Takes over what another directory remembers of a partition whose folder was moved here while the broker was stopped. */
+  adopt(stray: PartitionCheckpoint, from: DataDirectoryState): void {
+    const name = partitionFolderName(stray.topic, stray.partition);
+    if (this.#checkpoints.has(name)) {
+      from.#forget(name);
+      return;
+    }
+    if (!from.#clean) this.#clean = false;
+    // The other one forgets it only when it is written down here.
+    this.startMoved(stray, (error) => {
+      if (error === null) from.#forget(name);
+    });
+  }
+
+  #forget(name: string): void {
+    this.#checkpoints.delete(name);
+    this.#changed = true;
+    this.#writeLater(CHECKPOINT_SOON_MS);
+  }
+
+  #writeLater(delayMs: number): void {
+    if (this.#closed || this.#offline !== null) return;
+    this.#timer ??= this.#options.clock.after(delayMs, () => this.#write());
+  }
+
+  /**
+   * A log was opened. `done` is called when no higher recovery point, and no higher end of its compacted part, is written down
+   * for it, at once if none was.
+   */
   opened(checkpoint: PartitionCheckpoint, done: () => void): void {
     const known = this.#checkpoints.get(partitionFolderName(checkpoint.topic, checkpoint.partition));
-    const lower = known !== undefined && checkpoint.recoveryPoint < known.recoveryPoint;
+    const lower =
+      known !== undefined &&
+      (checkpoint.recoveryPoint < known.recoveryPoint ||
+        checkpoint.firstDirtyOffset < known.firstDirtyOffset);
     this.checkpoint(checkpoint);
     if (!lower) {
       done();
@@ -144,6 +373,7 @@ export class DataDirectoryState {
         const name = partitionFolderName(topic, partition);
         this.#checkpoints.delete(name);
         this.#folders.delete(name);
+        this.#partitions.delete(name);
         this.#changed = true;
         if (!this.#belongsTo(topicId, name)) continue;
         const folder = this.partitionFolder(topic, partition);
@@ -153,7 +383,7 @@ export class DataDirectoryState {
         });
         return;
       }
-      this.#whenWritten.push(() => done(null));
+      this.#whenWritten.push(done);
       this.#changed = true;
       this.#write();
     };
@@ -172,23 +402,38 @@ export class DataDirectoryState {
   /** Writes what is pending and, if the stop is clean, the mark that says so. */
   close(clean: boolean, done: () => void): void {
     this.#closed = true;
-    if (this.#timer) this.#options.clock.cancel(this.#timer);
-    this.#timer = null;
+    this.#stopTimers();
+    if (this.#offline !== null) {
+      done();
+      return;
+    }
     this.#changed = true;
     this.#whenWritten.push(() => {
-      if (!clean) done();
-      else {
-        markCleanShutdown(this.#options.disk, this.#options.path, (error) => {
-          if (error)
-            this.#options.logger.error('the clean stop could not be marked', { reason: error.message });
-          done();
-        });
-      }
+      if (clean) this.#markClean(done);
+      else done();
     });
     this.#write();
   }
 
-  #read(name: 'recovery-point-offset-checkpoint' | 'log-start-offset-checkpoint'): OffsetCheckpointEntry[] {
+  #markClean(done: () => void): void {
+    const { disk, path, logger } = this.#options;
+    markCleanShutdown(disk, path, (error) => {
+      if (error?.isFull && this.#reserve.release()) {
+        this.#markClean(done);
+        return;
+      }
+      if (error) logger.error('the clean stop could not be marked', { reason: error.message });
+      done();
+    });
+  }
+
+  #readByFolder(name: OffsetCheckpointName): ReadonlyMap<string, Offset> {
+    return new Map(
+      this.#read(name).map((entry) => [partitionFolderName(entry.topic, entry.partition), entry.offset]),
+    );
+  }
+
+  #read(name: OffsetCheckpointName): OffsetCheckpointEntry[] {
     try {
       return readOffsetCheckpoint(this.#options.disk, this.#options.path, name);
     } catch (error) {
@@ -201,49 +446,80 @@ export class DataDirectoryState {
 
   #write(): void {
     this.#timer = null;
+    if (this.#offline !== null) {
+      const error = new DiskError(
+        'EIO',
+        this.#options.path,
+        `the data directory is offline (${this.#offline})`,
+      );
+      for (const written of this.#whenWritten.splice(0)) written(error);
+      return;
+    }
     if (this.#writing || !this.#changed) return;
     this.#writing = true;
     this.#changed = false;
-    const { disk, path, logger } = this.#options;
-    const checkpoints = [...this.#checkpoints.values()];
-    const entries = (offset: (checkpoint: PartitionCheckpoint) => Offset) =>
-      checkpoints.map((checkpoint) => ({
-        topic: checkpoint.topic,
-        partition: checkpoint.partition,
-        offset: offset(checkpoint),
-      }));
-    const ended = (error: DiskError | null) => {
-      if (error) logger.error('a checkpoint cannot be written', { reason: error.message });
-      this.#writing = false;
-      if (error && !this.#closed) {
-        // Who waits for it must go on waiting.
-        this.#changed = true;
-        this.#timer ??= this.#options.clock.after(CHECKPOINT_SOON_MS, () => this.#write());
-        return;
-      }
-      if (this.#changed) {
-        if (this.#closed || this.#whenWritten.length > 0) this.#write();
-        else this.#timer ??= this.#options.clock.after(CHECKPOINT_SOON_MS, () => this.#write());
-        return;
-      }
-      for (const written of this.#whenWritten.splice(0)) written(error);
-    };
-    writeOffsetCheckpoint(
-      disk,
-      path,
-      'recovery-point-offset-checkpoint',
-      entries(({ recoveryPoint }) => recoveryPoint),
-      (error) => {
-        if (error) ended(error);
-        else
-          writeOffsetCheckpoint(
-            disk,
-            path,
-            'log-start-offset-checkpoint',
-            entries(({ logStartOffset }) => logStartOffset),
-            ended,
-          );
-      },
-    );
+    this.#writeFiles(CHECKPOINT_FILES, [...this.#checkpoints.values()], (error) => this.#writeEnded(error));
+  }
+
+  #writeEnded(error: DiskError | null): void {
+    this.#writing = false;
+    if (error) this.#writeFailed(error);
+    else {
+      this.#failures = 0;
+      if (!this.#changed) this.#tellWritten(null);
+      else if (this.#closed || this.#whenWritten.length > 0) this.#write();
+      else this.#writeLater(CHECKPOINT_SOON_MS);
+    }
+  }
+
+  /** Who waits for a checkpoint waits on, until it is written or nothing more will be. */
+  #writeFailed(error: DiskError): void {
+    this.#changed = true;
+    if (error.isFull && this.makeRoom(error)) {
+      this.#write();
+      return;
+    }
+    if (!error.isFull)
+      this.#options.logger.error('a checkpoint cannot be written', { reason: error.message });
+    if (this.#closed) {
+      this.#tellWritten(error);
+      return;
+    }
+    if (error.code === 'EROFS' || (!error.passes && ++this.#failures >= FAILURES_MAX)) {
+      this.#die(error);
+      this.#tellWritten(error);
+    } else this.#writeLater(CHECKPOINT_SOON_MS);
+  }
+
+  #tellWritten(error: DiskError | null): void {
+    for (const written of this.#whenWritten.splice(0)) written(error);
+  }
+
+  /** One after the other; a file that would not change is left as it is. */
+  #writeFiles(
+    [file, ...others]: readonly CheckpointFile[],
+    checkpoints: readonly PartitionCheckpoint[],
+    done: (error: DiskError | null) => void,
+  ): void {
+    if (file === undefined) {
+      done(null);
+      return;
+    }
+    const [name, field] = file;
+    const entries = checkpoints
+      .map(({ topic, partition, [field]: offset }) => ({ topic, partition, offset }))
+      .filter(({ offset }) => field !== 'firstDirtyOffset' || offset > ZERO_OFFSET);
+    const content = JSON.stringify(entries);
+    if (this.#written.get(name) === content) {
+      this.#writeFiles(others, checkpoints, done);
+      return;
+    }
+    const { disk, path } = this.#options;
+    writeOffsetCheckpoint(disk, path, name, entries, (error) => {
+      if (error) this.#written.delete(name);
+      else this.#written.set(name, content);
+      if (error) done(error);
+      else this.#writeFiles(others, checkpoints, done);
+    });
   }
 }

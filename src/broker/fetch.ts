@@ -7,6 +7,7 @@
 // The read phase waits until the peer reads its earlier answers, so that a stalled consumer holds one answer's memory.
 import type { Clock, Timer } from '../base/clock.js';
 import type { ErrorName } from '../base/errors.js';
+import type { Offset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Disk } from '../io/disk.js';
 import type { FetchCounters } from './metrics/counters.js';
@@ -178,7 +179,17 @@ export class Fetch {
   }
 }
 
-/** The read phase: one partition after the other, each into a run of the read buffer. */
+/** What was read of a partition. */
+interface ReadRecords {
+  readonly run: ReadRun;
+  readonly records: Buffer;
+  readonly nextOffset: Offset;
+}
+
+/**
+ * The read phase: one partition after the other, each into a run of the read buffer. Batches without records are passed over as
+ * long as others follow: some clients do not come further with an answer that has nothing else.
+ */
 class Reading {
   readonly #targets: readonly FetchTarget[];
   readonly #ports: FetchPorts;
@@ -188,6 +199,8 @@ class Reading {
   #left: number;
   /** The size of the batch that is to be read next, once it is known to be more than was asked for. */
   #firstBatchBytes = 0;
+  /** Of the partition whose turn it is. While it is not its answer yet, it is only batches without records. */
+  #read: ReadRecords | null = null;
 
   constructor({ targets, maxBytes }: FetchRequest, ports: FetchPorts, done: (answer: FetchAnswer) => void) {
     this.#targets = targets;
@@ -204,18 +217,19 @@ class Reading {
         return;
       }
       // Each partition is looked at again when its turn comes: what was seen before need not be there any more.
-      const sight = seePartition(target.entry, target.offset, this.#ports.logger);
+      const offset = this.#read?.nextOffset ?? target.offset;
+      const sight = seePartition(target.entry, offset, this.#ports.logger);
       const { found, route, published } = sight;
       const bound = target.maxBytes === 0 ? READ_BYTES_MAX : Math.min(target.maxBytes, READ_BYTES_MAX);
       const wanted = found ? Math.min(found.endPosition - found.position, bound, this.#left) : 0;
       if (!found || !route || !published || (wanted <= 0 && this.#runs.length > 0)) {
-        this.#add(sight, null);
+        this.#add(sight);
         continue;
       }
       const run = this.#ports.readBuffer.acquire(Math.max(1, wanted), this.#firstBatchBytes);
       if (!run) {
         // What was read already goes first; with nothing in hand there is something to wait for.
-        if (this.#runs.length > 0) this.#add(sight, null);
+        if (this.#runs.length > 0 || this.#read) this.#add(sight);
         else {
           this.#ports.readBuffer.whenFree(() => this.next());
           return;
@@ -223,7 +237,7 @@ class Reading {
         continue;
       }
       const wantedBytes = Math.max(wanted, this.#firstBatchBytes);
-      const read = { route, published, found, run, wantedBytes, offset: target.offset };
+      const read = { route, published, found, run, wantedBytes, offset };
       let arrivedLater = false;
       const isOver = readBatches(read, this.#ports, (result) => {
         this.#arrived(sight, run, result);
@@ -236,24 +250,37 @@ class Reading {
 
   #arrived(sight: Sight, run: ReadRun, result: BatchReadResult): void {
     switch (result.type) {
-      case 'read':
-        this.#runs.push(run);
-        this.#left -= result.records.length;
-        this.#add(sight, result.records);
+      case 'read': {
+        const { records, nextOffset, isEmptied } = result;
+        this.#read?.run.release();
+        this.#read = { run, records, nextOffset };
+        this.#firstBatchBytes = 0;
+        if (!isEmptied) this.#add(sight);
         return;
+      }
       case 'failed':
-        this.#add(sight, null, result.error);
+        this.#add(sight, result.error);
         return;
       case 'larger':
         // It comes whole, but only as the answer's first. Another look first: the reader may have closed the file meanwhile.
-        if (this.#runs.length > 0) this.#add(sight, null);
+        if (this.#runs.length > 0) this.#add(sight);
         else this.#firstBatchBytes = result.batchBytes;
         return;
     }
   }
 
-  #add(sight: Sight, records: Buffer | null, error = sight.error): void {
+  /** The answer of the partition is what was read of it, if anything was, or an error. */
+  #add(sight: Sight, error = sight.error): void {
+    const read = this.#read;
     this.#firstBatchBytes = 0;
+    this.#read = null;
+    let records: Buffer | null = null;
+    if (read && error !== 'NONE') read.run.release();
+    else if (read) {
+      this.#runs.push(read.run);
+      this.#left -= read.records.length;
+      records = read.records;
+    }
     this.#partitions.push({ ...seenOffsets(sight), error, records });
   }
 

@@ -2,6 +2,7 @@
 // keeps nobody waiting longer.
 import type { Sample } from '../base/metric.js';
 import type { InspectDetail } from '../partition/messages.js';
+import type { DataDirectoryReport } from './data-directory-state.js';
 import { OWN_WORKER, type PartitionWorker } from './placement.js';
 
 /** How a thread is, and what it counted. */
@@ -21,6 +22,9 @@ export interface Inspected {
   readonly threads: readonly ThreadReport[];
   /** Partitions that are to be recovered yet. */
   readonly recovering: number;
+  /** What they hold that is to be checked yet; 0 until that was measured. */
+  readonly recoveringBytes: number;
+  readonly directories: readonly DataDirectoryReport[];
 }
 
 /** A worker has so long to answer; a disk that takes longer for one write is worth an alarm. */

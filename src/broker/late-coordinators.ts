@@ -3,7 +3,7 @@
 import type { MetricsSource, Sample } from '../base/metric.js';
 import type { CoordinatorMessage } from './coordinator-channel.js';
 import type { CoordinatorThread, CoordinatorThreadOptions } from './coordinator-thread.js';
-import type { DataDirectoryState } from './data-directory-state.js';
+import type { DataDirectories } from './data-directories.js';
 import type { SupervisorEvent } from './messages.js';
 import type { OwnWorker } from './own-worker.js';
 import { OWN_WORKER } from './placement.js';
@@ -33,7 +33,7 @@ export class LateCoordinators implements MetricsSource {
   }
 
   /** The supervisor runs. */
-  start(supervisor: SupervisorActor, data: DataDirectoryState): void {
+  start(supervisor: SupervisorActor, data: DataDirectories): void {
     this.#whenLoaded((coordinators) => coordinators.start(supervisor, data));
     this.#options.clock.after(LOAD_AFTER_MS, () => this.#load());
   }

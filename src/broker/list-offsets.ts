@@ -6,7 +6,7 @@ import { addOffset, type Offset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
-import type { Found, LogReader } from '../log/log-reader.js';
+import type { Found, Located, LogReader } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
 import { BATCH_HEADER_BYTES } from '../record/batch-header.js';
 import { type Batch, decodeBatch } from '../record/batch-reader.js';
@@ -36,9 +36,15 @@ export interface ListOffsetsPorts {
 
 /** A look-up by time among the records from an offset on. */
 interface Search {
+  readonly entry: PartitionEntry;
   readonly reader: LogReader;
   readonly published: Published;
   readonly target: number | 'max';
+  readonly fromOffset: Offset;
+}
+
+/** The batch has nothing for the search, which goes on from the offset. */
+interface SearchOn {
   readonly fromOffset: Offset;
 }
 
@@ -84,15 +90,33 @@ export class ListOffsets {
     if (position === 'earliest') return { error: 'NONE', offset: published.logStartOffset, timestampMs: -1 };
     if (position === 'latest') return { error: 'NONE', offset: published.highWatermark, timestampMs: -1 };
     const target = position === 'max-timestamp' ? 'max' : position.timestampMs;
-    return this.#search({ reader: route.reader, published, target, fromOffset: published.logStartOffset });
+    const { reader } = route;
+    return this.#search({ entry, reader, published, target, fromOffset: published.logStartOffset });
   }
 
+  /** null: it comes later. */
   #search(search: Search): ListedOffset | null {
-    const { reader, published, target, fromOffset } = search;
-    const place =
-      target === 'max'
-        ? reader.locateMaxTimestamp(published)
-        : reader.locateTimestamp(target, published, fromOffset);
+    for (let current = search; ; ) {
+      const { reader, published, target, fromOffset } = current;
+      const place =
+        target === 'max'
+          ? reader.locateMaxTimestamp(published)
+          : reader.locateTimestamp(target, published, fromOffset);
+      const found = this.#lookAt(place, current);
+      if (!found || 'error' in found) return found;
+      current = { ...current, ...found };
+    }
+  }
+
+  /** Goes on in a later turn: what was published before may have been replaced meanwhile, or its files closed. */
+  #searchLater(search: Search, { fromOffset }: SearchOn): ListedOffset | null {
+    const { route, failure } = search.entry;
+    const published = route?.view.read();
+    if (!route || !published) return refused(failure?.error ?? 'NOT_LEADER_OR_FOLLOWER');
+    return this.#search({ ...search, reader: route.reader, published, fromOffset });
+  }
+
+  #lookAt(place: Located, search: Search): ListedOffset | SearchOn | null {
     switch (place.type) {
       case 'end':
       case 'out-of-range':
@@ -110,7 +134,7 @@ export class ListOffsets {
     }
   }
 
-  #findIn(place: Found, search: Search): ListedOffset | null {
+  #findIn(place: Found, search: Search): ListedOffset | SearchOn | null {
     const { disk, jobs } = this.#ports;
     const { target, fromOffset, published } = search;
     let bytes: Buffer;
@@ -132,26 +156,16 @@ export class ListOffsets {
     if (batch.codec === 'none') {
       const found =
         target === 'max' ? findMaxTimestamp(batch, fromOffset) : findByTimestamp(batch, target, fromOffset);
-      return this.#foundIn(batch, found, search);
+      return foundIn(batch, found, search);
     }
     jobs.run('findByTimestamp', { batch: bytes, target, fromOffset }, (error, found) => {
-      const listed = error ? this.#notDecoded(place, error) : this.#foundIn(batch, found ?? null, search);
+      const result = error ? this.#notDecoded(place, error) : foundIn(batch, found ?? null, search);
+      const listed = 'error' in result ? result : this.#searchLater(search, result);
       if (!listed) return;
       this.#listed.push(listed);
       this.next();
     });
     return null;
-  }
-
-  /** Nothing is found in a batch whose first records were deleted, and which had the timestamp in one of these. */
-  #foundIn(
-    { baseOffset, lastOffset }: Batch,
-    found: TimestampedOffset | null,
-    search: Search,
-  ): ListedOffset | null {
-    if (found) return { error: 'NONE', ...found };
-    if (search.target === 'max' || baseOffset >= search.fromOffset) return NOT_FOUND;
-    return this.#search({ ...search, fromOffset: addOffset(lastOffset, 1) });
   }
 
   /** The batch is broken, or the job could not be run, which says nothing about the batch. */
@@ -169,4 +183,17 @@ export class ListOffsets {
     this.#ports.logger.error('invalid record batch in a segment', { file, position, reason });
     return refused('CORRUPT_MESSAGE');
   }
+}
+
+/**
+ * Nothing is found in a batch whose first records were deleted, and which had the timestamp in one of these, or of which
+ * compaction left nothing but its header.
+ */
+function foundIn(
+  { lastOffset }: Batch,
+  found: TimestampedOffset | null,
+  { target }: Search,
+): ListedOffset | SearchOn {
+  if (found) return { error: 'NONE', ...found };
+  return target === 'max' ? NOT_FOUND : { fromOffset: addOffset(lastOffset, 1) };
 }

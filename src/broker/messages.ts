@@ -108,7 +108,9 @@ export type SupervisorReply =
 export type SupervisorEvent =
   | { readonly type: 'topics'; readonly updated: readonly TopicImage[]; readonly deleted: readonly string[] }
   | { readonly type: 'routed'; readonly route: RouteImage }
-  | ({ readonly type: 'unrouted'; readonly error: ErrorName } & PartitionName)
+  | ({ readonly type: 'unrouted'; readonly error: ErrorName; readonly detail?: string } & PartitionName)
+  /** The disk of a data directory has no room for records, or has some again. */
+  | { readonly type: 'disk-room'; readonly directory: string; readonly full: boolean }
   /** The supervisor's thread hosts partitions itself: how to reach them. Once at most, before the first of their routes. */
   | { readonly type: 'own-worker'; readonly memory: WorkerMemory }
   /** A partition worker is wanted; `worker-started` or `worker-exited` follows. */

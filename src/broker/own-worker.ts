@@ -11,6 +11,7 @@ import type { BrokerConfig } from '../config/broker-config.js';
 import { resolveTopicConfig } from '../config/topic-config.js';
 import type { Disk } from '../io/disk.js';
 import type { Jobs } from '../io/jobs.js';
+import { compactionSettings } from '../partition/compaction-settings.js';
 import { LocalPartition } from '../partition/local-partition.js';
 import type { PartitionCommand, PartitionEvent, PartitionReply } from '../partition/messages.js';
 import { PartitionHost } from '../partition/partition-host.js';
@@ -57,6 +58,7 @@ export class OwnWorker implements PartitionWorker {
       random,
       logger,
       retentionCheckIntervalMs: config.logRetentionCheckIntervalMs,
+      compaction: compactionSettings(config),
       tell,
       later,
       thread: 'supervisor',

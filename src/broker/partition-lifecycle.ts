@@ -5,11 +5,19 @@
 //
 //   closed → raising: slot taken, the leader epoch is raised in the metadata store → ready: waits until its worker runs →
 //   opening: the worker opens the log → open
+//
+// A partition whose log or data directory failed is offline: it keeps its slot, because its worker still holds what is left of
+// it, and clients are told that the disk is to blame.
 import type { ErrorName } from '../base/errors.js';
 import { resolveTopicConfig, type TopicConfig } from '../config/topic-config.js';
 import type { MetadataCommit } from '../metadata/metadata-store.js';
 import { encodeRecord, partitionKey, topicKey } from '../metadata/schema.js';
-import type { PartitionCommand, PartitionReply } from '../partition/messages.js';
+import type {
+  PartitionCommand,
+  PartitionEvent,
+  PartitionName,
+  PartitionReply,
+} from '../partition/messages.js';
 import { failed } from './messages.js';
 import { type PartitionWorker, Placement, SLOTS_PER_WORKER, type WorkerSlots } from './placement.js';
 import { type AnswerCommand, type SupervisorOptions, WORKER_DEADLINE_MS } from './supervisor-options.js';
@@ -25,6 +33,8 @@ const CONFLICTS_MAX = 100;
 /** A worker that dies more often than this within the window takes the broker down. */
 const DEATHS_MAX = 10;
 const DEATHS_WINDOW_MS = 60_000;
+
+type LogFailed = Extract<PartitionEvent, { readonly type: 'offline' }>;
 
 export class PartitionLifecycle {
   readonly #options: SupervisorOptions;
@@ -72,9 +82,15 @@ export class PartitionLifecycle {
       reply({ type: 'done' });
       return;
     }
+    if (partition.phase === 'offline') {
+      reply(failed('KAFKA_STORAGE_ERROR', partition.offlineReason));
+      return;
+    }
     partition.waiting.push(reply);
     if (partition.phase !== 'closed') return;
     const isInternal = this.#registry.get(partition.topic)?.record.internal === true;
+    const directoryId = this.#locate(partition, isInternal);
+    if (directoryId === null) return;
     const worker = isInternal ? this.#placement.own : this.#placement.leastLoaded();
     const slot = worker.add(partition);
     partition.phase = 'raising';
@@ -87,17 +103,40 @@ export class PartitionLifecycle {
       this.#failOpening(partition, 'POLICY_VIOLATION', 'This broker has no room for more partitions.');
       return;
     }
-    this.#raiseEpoch(partition, generation);
+    this.#raiseEpoch(partition, generation, directoryId);
     this.#ensureRunning(worker);
   }
 
-  #raiseEpoch(partition: SupervisedPartition, generation: number, conflicts = 0): void {
+  /** The id of the data directory that the partition lies in; null if it cannot be opened, which has been answered then. */
+  #locate(partition: SupervisedPartition, internal: boolean): string | null {
+    const { image, data, logger } = this.#options;
+    const { topic, topicId, partition: index } = partition;
+    const state = image.partition(topicId, index);
+    const located = data.locate({
+      ...{ topic, topicId, partition: index, internal },
+      existed: state !== undefined,
+      directoryId: state?.directoryId ?? null,
+    });
+    if ('failure' in located) {
+      // Whoever asks for it hears why; the log says it once.
+      if (partition.offlineReason !== located.failure)
+        logger.error('partition cannot be opened', { topic, partition: index, reason: located.failure });
+      partition.offlineReason = located.failure;
+      this.#failOpening(partition, 'KAFKA_STORAGE_ERROR', located.failure);
+      return null;
+    }
+    partition.folder = located.folder;
+    partition.offlineReason = '';
+    return located.directoryId;
+  }
+
+  #raiseEpoch(partition: SupervisedPartition, generation: number, directoryId: string, conflicts = 0): void {
     const { image, metadata, brokerId, clock } = this.#options;
     const { topic, topicId, partition: index } = partition;
     const state = image.partition(topicId, index);
     const key = partitionKey(topicId, index);
     const leaderEpoch = nextEpoch(state);
-    const value = encodeRecord({ leader: brokerId, leaderEpoch, inSyncReplicas: [brokerId] });
+    const value = encodeRecord({ leader: brokerId, leaderEpoch, inSyncReplicas: [brokerId], directoryId });
     const commit: MetadataCommit = {
       compare: [
         { key, modRevision: state?.modRevision ?? 0 },
@@ -115,10 +154,12 @@ export class PartitionLifecycle {
       } else if (result.type === 'conflict' && conflicts < CONFLICTS_MAX) {
         clock.after(CONFLICT_RETRY_MS, () => {
           if (partition.generation !== generation) return;
-          if (this.#registry.exists(partition)) this.#raiseEpoch(partition, generation, conflicts + 1);
+          if (this.#registry.exists(partition))
+            this.#raiseEpoch(partition, generation, directoryId, conflicts + 1);
           else this.#failOpening(partition, 'UNKNOWN_TOPIC_OR_PARTITION', 'The topic was deleted.');
         });
-      } else this.#failOpening(partition, 'NOT_LEADER_OR_FOLLOWER', 'The leader epoch could not be written.');
+      } else if (result.type === 'failed') this.#failOpening(partition, result.error, result.reason);
+      else this.#failOpening(partition, 'NOT_LEADER_OR_FOLLOWER', 'The leader epoch could not be written.');
     });
   }
 
@@ -130,7 +171,7 @@ export class PartitionLifecycle {
     const record = this.#registry.get(topic)?.record;
     if (partition.phase !== 'ready' || !worker?.worker || !state || !record || this.#stopping) return;
     partition.phase = 'opening';
-    const directory = data.partitionFolder(topic, index);
+    const { folder: directory } = partition;
     const leaderEpoch = state.leaderEpoch;
     worker.worker.ask(
       {
@@ -145,6 +186,7 @@ export class PartitionLifecycle {
         config: resolveTopicConfig(config, Object.entries(record.overrides)).config,
         recovery: partition.recovery ?? data.recoveryFor(topic, index),
         logStartOffset: data.logStartOffset(topic, index),
+        firstDirtyOffset: data.firstDirtyOffset(topic, index),
         producerIdExpirationMs: config.producerIdExpirationMs,
       },
       OPEN_DEADLINE_MS,
@@ -162,7 +204,12 @@ export class PartitionLifecycle {
         }
         // What a recovery cut must not count as safe on disk once other records take its place.
         data.opened(reply.checkpoint, () => {
-          if (partition.generation !== generation) return;
+          if (partition.generation !== generation || partition.phase !== 'opening') return;
+          const offline = data.offline(topic, index);
+          if (offline !== null) {
+            this.#setOffline(partition, offline);
+            return;
+          }
           partition.phase = 'open';
           partition.recovery = null;
           const route = {
@@ -193,6 +240,48 @@ export class PartitionLifecycle {
     partition.worker = null;
     partition.slot = -1;
     partition.phase = 'closed';
+  }
+
+  // -------------------------------------------------------------------------------------------------------- offline
+
+  /** The partitions that are offline. O(partitions). */
+  get offline(): readonly PartitionName[] {
+    const offline: PartitionName[] = [];
+    for (const { partitions } of this.#registry.topics())
+      for (const partition of partitions) if (partition.phase === 'offline') offline.push(partition);
+    return offline;
+  }
+
+  /** A log failed. Its worker holds on to it until it is drained. */
+  logFailed({ topic, partition: index, generation, reason }: LogFailed): void {
+    const partition = this.#registry.get(topic)?.partitions[index];
+    if (partition?.generation !== generation) return;
+    if (partition.phase !== 'open' && partition.phase !== 'opening') return;
+    this.#setOffline(partition, `The log failed, and stays closed until the broker is restarted: ${reason}.`);
+    this.#options.data.check(topic, partition.partition);
+  }
+
+  /** Takes the partitions of directories that died offline. */
+  directoryDied(): void {
+    const { data } = this.#options;
+    for (const { partitions } of this.#registry.topics()) {
+      for (const partition of partitions) {
+        if (partition.phase !== 'open') continue; // One that is being opened fails, or is looked at when it is open.
+        const reason = data.offline(partition.topic, partition.partition);
+        if (reason !== null) this.#setOffline(partition, reason);
+      }
+    }
+  }
+
+  #setOffline(partition: SupervisedPartition, reason: string): void {
+    const { topic, partition: index } = partition;
+    partition.phase = 'offline';
+    partition.offlineReason = reason;
+    this.#options.tell({
+      type: 'unrouted',
+      ...{ topic, partition: index, error: 'KAFKA_STORAGE_ERROR', detail: reason },
+    });
+    for (const waiting of partition.waiting.splice(0)) waiting(failed('KAFKA_STORAGE_ERROR', reason));
   }
 
   // --------------------------------------------------------------------------------------------------- while open
@@ -318,8 +407,10 @@ export class PartitionLifecycle {
           error: 'NOT_LEADER_OR_FOLLOWER',
         });
       }
+      const isOffline = partition.phase === 'offline';
       this.#release(partition);
-      if (this.#registry.exists(partition)) this.open(partition, () => {});
+      if (isOffline) partition.phase = 'offline';
+      else if (this.#registry.exists(partition)) this.open(partition, () => {});
     }
   }
 }

@@ -41,7 +41,7 @@ export class ProducerIdBlocks {
         reply?.({ type: 'producer-ids', first, count: PRODUCER_IDS_PER_BLOCK });
       } else {
         const reason = result.type === 'failed' ? result.reason : 'The producer ids changed meanwhile.';
-        reply?.(failed(result.type === 'failed' ? 'UNKNOWN_SERVER_ERROR' : 'REQUEST_TIMED_OUT', reason));
+        reply?.(failed(result.type === 'failed' ? result.error : 'REQUEST_TIMED_OUT', reason));
       }
       if (this.#waiting.length > 0) this.#allocateNext();
     });

@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import type { Found } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
+import { readBatchBytes, readRecordCount } from '../record/batch-header.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
 import type { Route } from './topic-table.js';
 
@@ -22,8 +23,17 @@ export interface BatchRead {
 
 export type BatchReadResult =
   /** Whole batches below the high watermark, in the run's memory. */
-  | { readonly type: 'read'; readonly records: Buffer; readonly nextOffset: Offset }
-  /** The first batch is larger than what was read. The run is released. */
+  | {
+      readonly type: 'read';
+      readonly records: Buffer;
+      readonly nextOffset: Offset;
+      /** Compaction left nothing but their headers of all of them. */
+      readonly isEmptied: boolean;
+    }
+  /**
+   * The first batch is larger than what was read; 0: its file is gone, or another one has its place. It is to be looked for
+   * again. The run is released.
+   */
   | { readonly type: 'larger'; readonly batchBytes: number }
   /** The run is released. */
   | { readonly type: 'failed'; readonly error: ErrorName };
@@ -53,7 +63,7 @@ export function readBatches(
   if (!hot) {
     ports.readBuffer.counts.coldReads++;
     ports.disk.readLater(found.file, found.position, into, (error, bytes) => {
-      done(error ? failed(run, error, ports) : arrived(read, into, bytes, ports));
+      done(error ? failed(read, error, ports) : arrived(read, into, bytes, ports));
     });
     return false;
   }
@@ -63,7 +73,7 @@ export function readBatches(
     bytes = ports.disk.read(found.file, found.position, into);
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
-    done(failed(run, error, ports));
+    done(failed(read, error, ports));
     return true;
   }
   done(arrived(read, into, bytes, ports));
@@ -71,16 +81,18 @@ export function readBatches(
 }
 
 function arrived(
-  { found, published, route, run, offset }: BatchRead,
+  { found, published, route, run, offset, wantedBytes }: BatchRead,
   into: Buffer,
   bytes: number,
   { logger, readBuffer }: BatchReadPorts,
 ): BatchReadResult {
   const whole = wholeBatches(into, bytes, published.highWatermark);
-  if (whole.bytes > 0) {
+  // A batch of which only the header is left may be more than was wanted, though it is less than the least that is read.
+  if (whole.bytes > 0 && whole.bytes <= wantedBytes) {
     route.traffic.fetchedBytes += whole.bytes;
-    route.reader.remember(whole.nextOffset, found.segmentBaseOffset, found.position + whole.bytes);
-    return { type: 'read', records: into.subarray(0, whole.bytes), nextOffset: whole.nextOffset };
+    route.reader.remember(whole.nextOffset, found, found.position + whole.bytes);
+    const records = into.subarray(0, whole.bytes);
+    return { type: 'read', records, nextOffset: whole.nextOffset, isEmptied: isEmptied(records) };
   }
   run.release();
   const { firstBatchBytes } = whole;
@@ -97,8 +109,18 @@ function arrived(
   return { type: 'larger', batchBytes: firstBatchBytes };
 }
 
-function failed(run: ReadRun, error: DiskError, { logger }: BatchReadPorts): BatchReadResult {
+function isEmptied(batches: Buffer): boolean {
+  for (let at = 0; at < batches.length; at += readBatchBytes(batches, at))
+    if (readRecordCount(batches, at) > 0) return false;
+  return true;
+}
+
+function failed({ run, route }: BatchRead, error: DiskError, { logger }: BatchReadPorts): BatchReadResult {
   run.release();
+  if (error.code === 'ENOENT') {
+    route.reader.forget();
+    return { type: 'larger', batchBytes: 0 };
+  }
   logger.error('a segment cannot be read', { file: error.path, reason: error.message });
   return { type: 'failed', error: 'KAFKA_STORAGE_ERROR' };
 }

@@ -2,11 +2,12 @@
 // record batches to the workers' rings, reads segment files for consumers, and turns what clients want of topics into asks
 // of the supervisor. Doors translate its few operations to and from their protocols. Deterministic: no promise, no clock,
 // no socket of its own.
+import { dirname } from 'node:path';
 import type { RingConsumer, RingProducer } from '../actor/descriptor-ring.js';
 import { ViewReader } from '../actor/view.js';
 import { assertNever } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
-import type { ErrorName } from '../base/errors.js';
+import type { ErrorName, Failure } from '../base/errors.js';
 import type { BrokerId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { BrokerConfig } from '../config/broker-config.js';
@@ -96,6 +97,7 @@ export class Router {
   /** Partitions by worker and slot, to find who waits for news of a slot. */
   readonly #bySlot = new Map<number, Map<number, PartitionEntry>>();
   readonly #waitingForRoom = new Set<Connection>();
+  readonly #fullDirectories = new Set<string>();
   readonly #producerIds = new ProducerIds((reply) => this.ask({ type: 'allocate-producer-ids' }, reply));
   readonly #sharedReceive: Buffer;
   /** Of topics that are gone. */
@@ -378,16 +380,28 @@ export class Router {
     entry.failure = null;
     const { name } = entry.topic.image;
     this.ask({ type: 'open-partition', topic: name, partition: entry.index }, (reply) => {
-      if (reply.type === 'failed') this.#setFailure(entry, reply.error);
-      else if (!entry.route) this.#setFailure(entry, 'NOT_LEADER_OR_FOLLOWER');
+      if (reply.type === 'failed') this.#setFailure(entry, reply);
+      else if (!entry.route) this.#setFailure(entry, { error: 'NOT_LEADER_OR_FOLLOWER' });
       const waiting = entry.opening ?? [];
       entry.opening = null;
       for (const done of waiting) done();
     });
   }
 
-  #setFailure(entry: PartitionEntry, error: ErrorName): void {
-    entry.failure = { error, untilMs: this.options.clock.monotonicMs() + OPEN_RETRY_MS };
+  #setFailure(entry: PartitionEntry, { error, detail }: Failure): void {
+    entry.failure = { error, detail, untilMs: this.options.clock.monotonicMs() + OPEN_RETRY_MS };
+  }
+
+  /** What to tell a client whose batch for the partition was not appended, beyond what the error says of itself. */
+  adviceFor(entry: PartitionEntry | undefined, error: ErrorName): string | undefined {
+    if (!entry) return undefined;
+    if (error === 'INVALID_RECORD' && entry.topic.config.cleanupPolicy.includes('compact'))
+      return 'The topic is compacted: every record needs a key. Or the batch breaks a rule of the format.';
+    if (error !== 'KAFKA_STORAGE_ERROR') return undefined;
+    const directory = entry.route?.dataDirectory;
+    if (directory === undefined) return entry.failure?.detail;
+    if (!this.#fullDirectories.has(directory)) return undefined;
+    return `The disk of ${directory} is full: free some space, writing goes on by itself.`;
   }
 
   // ------------------------------------------------------------------------------------- what the supervisor tells
@@ -405,9 +419,13 @@ export class Router {
         const entry = this.topics.partition(event.topic, event.partition);
         if (!entry) return;
         this.#dropRoute(entry);
-        this.#setFailure(entry, event.error);
+        this.#setFailure(entry, event);
         return;
       }
+      case 'disk-room':
+        if (event.full) this.#fullDirectories.add(event.directory);
+        else this.#fullDirectories.delete(event.directory);
+        return;
       case 'start-worker':
       case 'own-worker':
       case 'fatal':
@@ -437,6 +455,7 @@ export class Router {
       link: worker.link,
       slot: image.slot,
       generation: image.generation,
+      dataDirectory: dirname(image.directory),
       leaderEpoch: image.leaderEpoch,
       epochs: new LeaderEpochs(image.epochs),
       view: new ViewReader(worker.views, image.slot, image.generation),

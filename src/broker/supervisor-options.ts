@@ -4,10 +4,11 @@ import type { BrokerId } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import type { Jobs } from '../io/jobs.js';
 import type { LogRecovery } from '../log/open-log.js';
 import type { MetadataImage } from '../metadata/image.js';
 import type { MetadataStore } from '../metadata/metadata-store.js';
-import type { DataDirectoryState } from './data-directory-state.js';
+import type { DataDirectories } from './data-directories.js';
 import type { SupervisorEvent, SupervisorReply } from './messages.js';
 
 export interface SupervisorOptions {
@@ -17,7 +18,8 @@ export interface SupervisorOptions {
   /** What the store held at the revision from which the supervisor watches it. */
   readonly image: MetadataImage;
   readonly revision: number;
-  readonly data: DataDirectoryState;
+  readonly data: DataDirectories;
+  readonly jobs: Jobs;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -106,7 +106,7 @@ export class SupervisorThread {
       }
       this.#supervisor = result.supervisor;
       this.#coordinators.start(result.supervisor, result.data);
-      reply({ type: 'started', clusterId: result.clusterId, clean: result.clean });
+      reply({ type: 'started', clusterId: result.clusterId, unclean: result.data.unclean });
     });
   }
 
@@ -143,8 +143,15 @@ export class SupervisorThread {
         logsOffline: (mine?.logsOffline ?? 0) + (this.#supervisor?.logsOffline ?? 0),
         samples: [...samples, ...(mine?.samples ?? [])],
       };
-      const recovering = this.#supervisor?.recovering ?? 0;
-      reply({ type: 'inspected', threads: [supervisor, ...others], recovering });
+      const { recovering = 0, recoveringBytes = 0 } = this.#supervisor ?? {};
+      const directories = this.#supervisor?.directories ?? [];
+      reply({
+        type: 'inspected',
+        threads: [supervisor, ...others],
+        recovering,
+        recoveringBytes,
+        directories,
+      });
     });
   }
 

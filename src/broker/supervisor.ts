@@ -10,8 +10,10 @@
 //   RecordDeletion        deletes records from the start of logs
 //   ProducerIdBlocks      producer ids
 import { assertNever } from '../base/assert.js';
+import { DiskError } from '../io/disk.js';
 import type { PartitionEvent, PartitionName, PartitionReply } from '../partition/messages.js';
 import { BackgroundOpening } from './background-opening.js';
+import type { DataDirectoryReport } from './data-directory-state.js';
 import { failed, type SupervisorCommand } from './messages.js';
 import { PartitionLifecycle } from './partition-lifecycle.js';
 import type { PartitionWorker } from './placement.js';
@@ -48,6 +50,8 @@ export class SupervisorActor {
     this.#recordDeletion = new RecordDeletion(options, this.#registry, this.#lifecycle);
     this.#background = new BackgroundOpening(options, this.#registry, this.#lifecycle);
     this.#producerIds = new ProducerIdBlocks(options);
+    options.data.roomChanged = (directory, full) => options.tell({ type: 'disk-room', directory, full });
+    options.data.died = (reason, isFirst) => this.#directoryDied(reason, isFirst);
     options.metadata.watch(options.revision, (changes) => this.#registry.changed(changes));
     this.#registry.tellAll();
     this.#administration.start();
@@ -122,12 +126,47 @@ export class SupervisorActor {
   }
 
   workerTold(event: PartitionEvent): void {
-    this.#options.data.checkpoint(event.checkpoint);
+    const { data } = this.#options;
+    switch (event.type) {
+      case 'checkpoint':
+        data.checkpoint(event.checkpoint);
+        return;
+      case 'disk-full':
+        data.ranOut(event.directory, new DiskError('ENOSPC', event.path, event.reason));
+        return;
+      case 'offline':
+        this.#lifecycle.logFailed(event);
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+
+  /** The partitions of a directory go with it; those of others stay. Without the first nothing can be changed any more. */
+  #directoryDied(reason: string, isFirst: boolean): void {
+    const { logger, tell } = this.#options;
+    if (isFirst) {
+      const advice = 'It holds the metadata of the broker: mend the disk, then start the broker again.';
+      tell({ type: 'fatal', reason: `The first data directory cannot be written: ${reason}. ${advice}` });
+      return;
+    }
+    logger.error('a data directory is offline: it cannot be written', { reason });
+    this.#lifecycle.directoryDied();
+  }
+
+  /** How the data directories are. */
+  get directories(): readonly DataDirectoryReport[] {
+    return this.#options.data.reports;
   }
 
   /** Partitions that a crash or the death of a worker left behind and that are to be opened and checked yet. */
   get recovering(): number {
     return this.#background.unrecovered + this.#lifecycle.unrecovered;
+  }
+
+  /** What the logs of a crash hold that is to be checked yet; 0 until that was measured. */
+  get recoveringBytes(): number {
+    return this.#background.unrecoveredBytes;
   }
 
   /** Logs of its own that take no more changes. */
@@ -146,24 +185,27 @@ export class SupervisorActor {
     this.#administration.stop();
     this.#background.stop();
     this.#lifecycle.drain((drained) => {
-      const clean = this.#takeCheckpoints(drained);
+      const unclean = this.#takeCheckpoints(drained);
       const { data, metadata } = this.#options;
       const reason = 'Not all logs were recovered and flushed; the next start sees to it.';
-      const stopped = () => reply(clean ? { type: 'done' } : failed('KAFKA_STORAGE_ERROR', reason));
-      metadata.close(() => data.close(clean, stopped));
+      const stopped = () =>
+        reply(unclean?.length === 0 ? { type: 'done' } : failed('KAFKA_STORAGE_ERROR', reason));
+      metadata.close(() => data.close(unclean, stopped));
     });
   }
 
-  /** Notes what the drained workers say; returns whether the stop is a clean one. */
-  #takeCheckpoints(drained: readonly PartitionReply[]): boolean {
-    let clean = this.#background.recovered && !this.#lifecycle.lacksRecovery;
+  /** Notes what the drained workers say; returns the partitions that keep the stop from being clean, null: it may be any. */
+  #takeCheckpoints(drained: readonly PartitionReply[]): readonly PartitionName[] | null {
+    const unclean: PartitionName[] = [...this.#lifecycle.offline];
+    let isKnown = this.#background.recovered && !this.#lifecycle.lacksRecovery;
     for (const reply of drained) {
-      if (reply.type !== 'drained') clean = false;
+      if (reply.type !== 'drained') isKnown = false;
       else {
-        clean = clean && reply.clean;
+        if (reply.unclean) unclean.push(...reply.unclean);
+        else isKnown &&= reply.clean;
         for (const checkpoint of reply.checkpoints) this.#options.data.checkpoint(checkpoint);
       }
     }
-    return clean;
+    return isKnown ? unclean : null;
   }
 }

@@ -100,7 +100,7 @@ export class TopicAdministration {
     if (result.type !== 'committed' || created?.record.topicId !== topicId) {
       const reason =
         result.type === 'failed' ? result.reason : 'The topic was created or deleted by another request.';
-      reply(failed(result.type === 'failed' ? 'UNKNOWN_SERVER_ERROR' : 'TOPIC_ALREADY_EXISTS', reason));
+      reply(failed(result.type === 'failed' ? result.error : 'TOPIC_ALREADY_EXISTS', reason));
       return;
     }
     this.#options.logger.info('topic created', { topic: name, partitions: replicas.length });
@@ -140,7 +140,7 @@ export class TopicAdministration {
         detail: `A replication factor of ${replicas} needs ${replicas} brokers; this is the only one.`,
       };
     }
-    return validateTopicOverrides(Object.entries(overrides), { internal: internal === true });
+    return validateTopicOverrides(config, Object.entries(overrides));
   }
 
   // -------------------------------------------------------------------------------------------------------- delete
@@ -170,12 +170,11 @@ export class TopicAdministration {
     metadata.commit(commit, (result) => {
       ended();
       if (result.type !== 'committed') {
-        reply(
-          failed(
-            'UNKNOWN_SERVER_ERROR',
-            result.type === 'failed' ? result.reason : 'The topic changed meanwhile.',
-          ),
-        );
+        const { error, reason } =
+          result.type === 'failed'
+            ? result
+            : ({ error: 'UNKNOWN_SERVER_ERROR', reason: 'The topic changed meanwhile.' } as const);
+        reply(failed(error, reason));
         return;
       }
       logger.info('topic deleted', { topic: name });
@@ -218,10 +217,10 @@ export class TopicAdministration {
       reply(unknownTopic(name));
       return;
     }
-    const sizes: PartitionSize[] = topic.partitions.map(({ partition }) => ({
+    const sizes: PartitionSize[] = topic.partitions.map(({ partition, phase }) => ({
       partition,
       sizeBytes: 0,
-      error: 'NOT_LEADER_OR_FOLLOWER',
+      error: phase === 'offline' ? 'KAFKA_STORAGE_ERROR' : 'NOT_LEADER_OR_FOLLOWER',
     }));
     let left = 1;
     const ended = () => {

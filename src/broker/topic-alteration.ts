@@ -54,7 +54,7 @@ export class TopicAlteration {
       const result = applyConfigChanges(record.overrides, changes, { replaces, inherited });
       if ('error' in result) return result;
       const { overrides } = result;
-      return validateTopicOverrides(Object.entries(overrides), record) ?? { ...record, overrides };
+      return validateTopicOverrides(config, Object.entries(overrides)) ?? { ...record, overrides };
     };
     const changed = (topic: SupervisedTopic) => {
       const overrides = Object.entries(topic.record.overrides);
@@ -130,7 +130,7 @@ export class TopicAlteration {
         if (result.type === 'committed' && altered?.record.topicId === record.topicId) {
           ended();
           changed(altered);
-        } else if (result.type === 'failed') refuse({ error: 'UNKNOWN_SERVER_ERROR', detail: result.reason });
+        } else if (result.type === 'failed') refuse({ error: result.error, detail: result.reason });
         else refuse({ error: 'UNKNOWN_SERVER_ERROR', detail: 'The topic changed meanwhile.' });
       });
     });

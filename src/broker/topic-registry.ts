@@ -12,13 +12,18 @@ import type { AnswerCommand, SupervisorOptions } from './supervisor-options.js';
 /** A partition and, while it is not closed, where it is served or will be. */
 export interface SupervisedPartition extends PartitionName {
   readonly topicId: TopicId;
-  phase: 'closed' | 'raising' | 'ready' | 'opening' | 'open';
+  /** offline: its log failed, and stays closed until the broker is started again. */
+  phase: 'closed' | 'raising' | 'ready' | 'opening' | 'open' | 'offline';
   /** Of its last attempt to open it: a step of an older one does nothing. */
   generation: number;
   worker: WorkerSlots<SupervisedPartition> | null;
   slot: number;
   /** How to open it next. */
   recovery: LogRecovery | null;
+  /** Its folder, once an attempt to open it has found a place for it. */
+  folder: string;
+  /** Why it is offline, or has no directory that is served. */
+  offlineReason: string;
   readonly waiting: AnswerCommand[];
 }
 
@@ -134,6 +139,8 @@ function newPartition(topic: string, topicId: TopicId, index: number): Supervise
     worker: null,
     slot: -1,
     recovery: null,
+    folder: '',
+    offlineReason: '',
     waiting: [],
   };
 }

@@ -1,5 +1,5 @@
 import type { ViewReader } from '../actor/view.js';
-import type { ErrorName } from '../base/errors.js';
+import type { Failure } from '../base/errors.js';
 import {
   type LeaderEpoch,
   NO_EPOCH,
@@ -19,6 +19,8 @@ export interface Route {
   readonly link: WorkerLink;
   readonly slot: number;
   readonly generation: number;
+  /** The data directory. */
+  readonly dataDirectory: string;
   readonly leaderEpoch: LeaderEpoch;
   readonly epochs: LeaderEpochs;
   readonly view: ViewReader;
@@ -34,7 +36,7 @@ export class PartitionEntry {
   /** null: not opened yet, or its worker died. */
   route: Route | null = null;
   /** Why there is no route, until the next attempt may be made. */
-  failure: { readonly error: ErrorName; readonly untilMs: number } | null = null;
+  failure: (Failure & { readonly untilMs: number }) | null = null;
   /** Called when an attempt to open ended, either way. */
   opening: (() => void)[] | null = null;
   /** Called at the next publication, or when the route is gone. */

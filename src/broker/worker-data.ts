@@ -2,7 +2,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { RingMemory } from '../actor/descriptor-ring.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import type { CompactionSettings } from '../partition/compaction-settings.js';
 import type { InspectDetail } from '../partition/messages.js';
+import type { AbsentDirectory } from './data-directories.js';
 import type { Inspected } from './inspect-workers.js';
 import type { SupervisorCommand, SupervisorEvent, SupervisorReply } from './messages.js';
 
@@ -15,7 +17,10 @@ export interface LogLine {
 
 /** The first message to the supervisor's thread. */
 export interface SupervisorData {
-  readonly dataDirectory: string;
+  /** The first holds the metadata. */
+  readonly dataDirectories: readonly string[];
+  /** Others that could not be locked. */
+  readonly absent: readonly AbsentDirectory[];
   readonly config: BrokerConfig;
   /** To the main thread. */
   readonly port: MessagePort;
@@ -30,7 +35,12 @@ export interface PartitionWorkerData {
   readonly views: Int32Array;
   readonly memory: SharedArrayBuffer;
   readonly retentionCheckIntervalMs: number;
+  readonly compaction: CompactionSettings;
   readonly openFilesMax: number;
+  /** Files that it may sync at once. */
+  readonly syncsMax: number;
+  /** For jobs that something waits for. */
+  readonly jobThreads: number;
   /** To the supervisor. */
   readonly port: MessagePort;
 }
@@ -50,7 +60,8 @@ export type SupervisorThreadCommand =
   | { readonly type: 'inspect'; readonly detail: InspectDetail };
 
 export type SupervisorThreadReply =
-  | { readonly type: 'started'; readonly clusterId: string; readonly clean: boolean }
+  /** `unclean`: the data directories whose last stop was not clean. */
+  | { readonly type: 'started'; readonly clusterId: string; readonly unclean: readonly string[] }
   | { readonly type: 'not-started'; readonly reason: string }
   | Inspected
   | SupervisorReply;

@@ -13,8 +13,11 @@ import { createViews } from '../actor/view.js';
 import type { Logger } from '../base/log.js';
 import { type WorkerName, workerEntry } from '../base/worker-entry.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import { syncsPerThread } from '../io/thread-pool.js';
+import { compactionSettings } from '../partition/compaction-settings.js';
 import type { WorkerMemory } from './messages.js';
 import { SLOTS_PER_WORKER } from './placement.js';
+import { recoveryThreadsPerWorker } from './recovery-threads.js';
 import type { WorkerEnds } from './router.js';
 import type { LogLine, PartitionWorkerData, SupervisorData } from './worker-data.js';
 
@@ -88,7 +91,10 @@ export class WorkerHost {
       views,
       memory,
       retentionCheckIntervalMs: config.logRetentionCheckIntervalMs,
+      compaction: compactionSettings(config),
       openFilesMax: OPEN_FILES_PER_WORKER,
+      syncsMax: syncsPerThread(config.workers, process.env['UV_THREADPOOL_SIZE']),
+      jobThreads: recoveryThreadsPerWorker(config),
       port: port2,
     };
     const thread = startThread('partition', data, [port2]);

@@ -3,7 +3,9 @@ import { present } from '../../src/base/assert.js';
 import { toOffset } from '../../src/base/ids.js';
 import { Fetch, type FetchAnswer, type Fetched } from '../../src/broker/fetch.js';
 import { FetchCounters } from '../../src/broker/metrics/counters.js';
+import { BatchReader } from '../../src/record/batch-reader.js';
 import { chance, pick, withSeeds } from '../actor/seeds.js';
+import { appendLeft } from './append-left.js';
 import { BATCH_BYTES, CHUNK_BYTES, offsetsIn, PARTITIONS, PartitionScene, range } from './partition-scene.js';
 
 interface Asked {
@@ -78,6 +80,45 @@ class Scene extends PartitionScene {
 }
 
 describe('Fetch', () => {
+  it('passes over batches of which compaction left only the header, as long as others follow', () => {
+    const scene = new Scene();
+    const { log } = scene.partition();
+    const empty = { timestamps: {}, maxTimestampMs: 1 };
+    // More than a segment of them.
+    for (let i = 0; i < 30; i++) appendLeft(log, { ...empty, lastOffsetDelta: 9 });
+    appendLeft(log, { timestamps: { 2: 5 }, lastOffsetDelta: 4 });
+    appendLeft(log, { ...empty, lastOffsetDelta: 1 });
+    scene.partition().publish();
+    scene.readBuffer.acquire(1)?.release();
+    const freeBytes = scene.readBuffer.freeBytes;
+    for (const maxBytes of [1, 62, 200, 1_000_000]) {
+      for (const offset of [0, 9, 125, 300]) {
+        const [fetched] = scene.read({ maxBytes }, [{ offset }]);
+        const batches = [...new BatchReader(fetched?.records ?? Buffer.alloc(0))];
+        expect(batches.filter(({ recordCount }) => recordCount > 0)).toMatchObject([{ baseOffset: 300 }]);
+      }
+      // At the end there is nothing else: whoever understands them comes further.
+      const [rest] = scene.read({ maxBytes }, [{ offset: 305 }]);
+      expect(offsetsIn(rest?.records)).toEqual([306]);
+    }
+    expect(scene.readBuffer.freeBytes).toBe(freeBytes);
+  });
+
+  it('keeps to the limit with them too', () => {
+    const scene = new Scene();
+    for (const index of [0, 1]) {
+      const partition = scene.partition(index);
+      appendLeft(partition.log, { timestamps: { 0: 1 }, lastOffsetDelta: 0 });
+      appendLeft(partition.log, { timestamps: {}, maxTimestampMs: 1, lastOffsetDelta: 0 });
+      partition.publish();
+    }
+    for (let maxBytes = 1; maxBytes < 500; maxBytes++) {
+      const answers = scene.read({ maxBytes }, [{ index: 0 }, { index: 1, offset: 1 }]);
+      const bytes = answers.reduce((sum, { records }) => sum + (records?.length ?? 0), 0);
+      expect(bytes <= maxBytes || !answers[1]?.records).toBe(true);
+    }
+  });
+
   it('answers with the batches from the offset to the high watermark', () => {
     const scene = new Scene();
     scene.partition().append(10);

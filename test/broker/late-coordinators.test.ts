@@ -60,10 +60,13 @@ describe('LateCoordinators', () => {
     const command = { type: 'list', states: [], types: [] } as const;
     scene.late.receive({ type: 'commands', commands: [{ id: 1, command }] });
     expect(scene.replies).toEqual([]);
-    await vi.waitUntil(() => {
-      scene.clock.advance(1);
-      return scene.replies.length > 0;
-    });
+    await vi.waitUntil(
+      () => {
+        scene.clock.advance(1);
+        return scene.replies.length > 0;
+      },
+      { timeout: 20_000 },
+    );
     expect(scene.replies).toEqual([{ id: 1, reply: { type: 'listed', error: 'NONE', groups: [] } }]);
     expect(scene.told).toEqual([TOPICS]);
   });
@@ -74,7 +77,7 @@ describe('LateCoordinators', () => {
     scene.late.tell({ type: 'start-worker', worker: OWN_WORKER });
     expect(scene.told).toEqual([{ type: 'start-worker', worker: 0 }]);
     expect(scene.late.worker).toBeNull();
-    await vi.waitUntil(() => scene.told.length > 1);
+    await vi.waitUntil(() => scene.told.length > 1, { timeout: 20_000 });
     expect(scene.told[1]).toEqual({ type: 'own-worker', memory: scene.late.worker?.memory });
   });
 
@@ -87,6 +90,6 @@ describe('LateCoordinators', () => {
     used.late.receive({ type: 'commands', commands: [] });
     used.late.close(() => ended++);
     expect(ended).toBe(1);
-    await vi.waitUntil(() => ended === 2);
+    await vi.waitUntil(() => ended === 2, { timeout: 20_000 });
   });
 });

@@ -1,4 +1,5 @@
 // Partitions as the router reads them, with their logs, for tests of whatever reads: their owner is the test.
+import { dirname } from 'node:path';
 import { createRing, RingConsumer, RingProducer } from '../../src/actor/descriptor-ring.js';
 import { LocalDoorbell } from '../../src/actor/doorbell.js';
 import { createViews, ViewReader, ViewWriter } from '../../src/actor/view.js';
@@ -52,6 +53,7 @@ export class Partition {
       logEndOffset: this.log.logEndOffset,
       segmentBaseOffset: this.log.activeSegmentBaseOffset,
       segmentBytes: this.log.activeSegmentBytes,
+      replacements: this.log.replacements,
     });
     if (told) this.entry.wake();
   }
@@ -115,6 +117,7 @@ export class PartitionScene {
         leaderEpoch: toLeaderEpoch(0),
         epochs: new LeaderEpochs(),
         view: new ViewReader(views, index, 1),
+        dataDirectory: dirname(directory),
         reader: new LogReader({ directory, disk: this.machine.disk }),
         traffic: entry.topic.traffic,
       };

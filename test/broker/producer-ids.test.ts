@@ -39,6 +39,17 @@ describe('ProducerIds', () => {
     expect(asked).toHaveLength(2);
   });
 
+  it('hands out each id once while it has some at hand', () => {
+    const { asked, results, next } = scripted();
+    next();
+    asked[0]?.(block(3000, 4));
+    for (let i = 0; i < 3; i++) next();
+    expect(results.map((result) => 'producerId' in result && result.producerId)).toEqual([
+      3000, 3001, 3002, 3003,
+    ]);
+    expect(asked).toHaveLength(1);
+  });
+
   it('raises the epoch of a producer that has an id, without asking', () => {
     const { asked, results, next } = scripted();
     next({ producerId: 17, producerEpoch: 0 });
@@ -131,7 +142,7 @@ describe('A supervisor', () => {
     scene.disk.failNext({ operation: 'write', code: 'ENOSPC' });
     expect(scene.ask({ type: 'allocate-producer-ids' })).toMatchObject({
       type: 'failed',
-      error: 'UNKNOWN_SERVER_ERROR',
+      error: 'KAFKA_STORAGE_ERROR',
     });
     expect(scene.ask({ type: 'allocate-producer-ids' })).toEqual(block(0, 1000));
   });

@@ -26,6 +26,13 @@ export function configOf(settings: Readonly<Record<string, string>> = {}): Broke
   return parsed.config;
 }
 
+/** The offsets of a log that nothing was done for. */
+const NOTHING_SAFE = {
+  recoveryPoint: toOffset(0),
+  logStartOffset: toOffset(0),
+  firstDirtyOffset: toOffset(0),
+};
+
 interface Asked {
   readonly command: PartitionCommand;
   readonly deadlineMs: number;
@@ -106,18 +113,24 @@ export class ScriptedWorker implements PartitionWorker {
       case 'open': {
         const { topic, partition, leaderEpoch, slot } = command;
         this.#opened.set(slot, command);
-        const checkpoint = { topic, partition, recoveryPoint: toOffset(0), logStartOffset: toOffset(0) };
+        const checkpoint = { topic, partition, ...NOTHING_SAFE };
         return { type: 'opened', checkpoint, epochs: [{ epoch: leaderEpoch, startOffset: toOffset(0) }] };
       }
       case 'delete-records': {
         const { topic, partition } = present(this.#opened.get(command.slot), 'an open partition');
         const logStartOffset = command.beforeOffset ?? toOffset(100);
-        const checkpoint = { topic, partition, recoveryPoint: toOffset(100), logStartOffset };
+        const checkpoint = {
+          ...NOTHING_SAFE,
+          topic,
+          partition,
+          recoveryPoint: toOffset(100),
+          logStartOffset,
+        };
         return { type: 'records-deleted', checkpoint };
       }
       case 'describe': {
         const nothing = { topic: '', partition: toPartitionIndex(0) };
-        const checkpoint = { ...nothing, recoveryPoint: toOffset(0), logStartOffset: toOffset(0) };
+        const checkpoint = { ...nothing, ...NOTHING_SAFE };
         return { type: 'described', sizeBytes: 100 + command.slot, checkpoint };
       }
       case 'drain':
@@ -149,6 +162,9 @@ export class SupervisorScene {
   #supervisor: SupervisorActor | null = null;
   #process = 0;
 
+  /** The data directories; for the next start. */
+  directories: readonly string[] = ['/data'];
+
   constructor({ seed = 1, settings = {} as Readonly<Record<string, string>> } = {}) {
     this.random = seededRandom(seed);
     this.disk = new SimulatedDisk({ random: this.random, scheduler: this.clock });
@@ -169,7 +185,7 @@ export class SupervisorScene {
     const results: (Started | Error)[] = [];
     startSupervisor(
       {
-        dataDirectory: '/data',
+        dataDirectories: this.directories,
         config: this.config,
         disk: this.disk,
         jobs: this.#jobs,
@@ -261,6 +277,7 @@ export class SupervisorScene {
       ...{ disk, clock, random, logger, jobs: this.#jobs, config: CONFIG },
       recovery: { type: 'clean' } as const,
       logStartOffset: toOffset(0),
+      firstDirtyOffset: toOffset(0),
     };
     openLog(options, (log) => {
       if (log instanceof Error) throw log;

@@ -94,7 +94,11 @@ describe('SupervisorActor: topics', () => {
   it('fails a creation that cannot be written, and leaves nothing behind', () => {
     const scene = new SupervisorScene().start();
     scene.disk.failNext({ operation: 'write', path: /__odradek_metadata/, code: 'ENOSPC' });
-    expect(scene.create('orders')).toMatchObject({ type: 'failed', error: 'UNKNOWN_SERVER_ERROR' });
+    expect(scene.create('orders')).toMatchObject({
+      type: 'failed',
+      error: 'KAFKA_STORAGE_ERROR',
+      detail: expect.stringContaining('The disk of the metadata is full; free some space and try again'),
+    });
     expect(scene.topics).toEqual([]);
     expect(scene.create('orders').type).toBe('topic');
   });
@@ -276,9 +280,10 @@ describe('SupervisorActor: opening', () => {
     const scene = new SupervisorScene().start();
     scene.create('orders');
     scene.restart('crash');
-    scene.disk.failNext({ operation: 'write', path: /__odradek_metadata/ });
-    expect(scene.ask(open('orders'))).toMatchObject({ type: 'failed', error: 'NOT_LEADER_OR_FOLLOWER' });
+    scene.disk.failNext({ operation: 'write', path: /__odradek_metadata/, code: 'ENOSPC', times: 100 });
+    expect(scene.ask(open('orders'))).toMatchObject({ type: 'failed', error: 'KAFKA_STORAGE_ERROR' });
     expect(scene.routes).toEqual([]);
+    scene.disk.stopFailing();
     expect(scene.ask(open('orders'))).toEqual({ type: 'done' });
   });
 
@@ -301,7 +306,7 @@ describe('SupervisorActor: opening', () => {
     expect(scene.create('orders').type).toBe('topic');
   });
 
-  it('opens one log after the other in the background when the last stop was not clean', () => {
+  it('opens logs in the background when the last stop was not clean, as many at a time as can be scanned', () => {
     const scene = new SupervisorScene().start();
     scene.create('orders', 5);
     for (let i = 0; i < 5; i++) scene.disk.makeDirectory(`/data/orders-${i}`);
@@ -310,9 +315,11 @@ describe('SupervisorActor: opening', () => {
     scene.prepare = (worker) => worker.held.add('open');
     scene.restart('crash');
     const opened = () => [...scene.workers.values()].flatMap(opens);
-    expect(opened().length).toBe(1);
-    expect(opened()[0]?.recovery).toEqual({ type: 'from', recoveryPoint: 0 });
-    for (let count = 2; count <= 5; count++) {
+    expect(opened().map(({ recovery }) => recovery)).toEqual([
+      { type: 'from', recoveryPoint: 0 },
+      { type: 'from', recoveryPoint: 0 },
+    ]);
+    for (const count of [4, 5]) {
       for (const worker of scene.workers.values()) worker.answerHeld();
       scene.settle();
       expect(opened().length).toBe(count);
@@ -387,7 +394,13 @@ describe('SupervisorActor: workers that die', () => {
     const partition = toPartitionIndex(0);
     scene.supervisor.workerTold({
       type: 'checkpoint',
-      checkpoint: { topic: 'orders', partition, recoveryPoint: toOffset(77), logStartOffset: toOffset(3) },
+      checkpoint: {
+        topic: 'orders',
+        partition,
+        recoveryPoint: toOffset(77),
+        logStartOffset: toOffset(3),
+        firstDirtyOffset: toOffset(50),
+      },
     });
     scene.published = null;
     scene.killWorker(index);
@@ -395,6 +408,7 @@ describe('SupervisorActor: workers that die', () => {
     const [command] = [...scene.workers.values()].flatMap(opens).slice(-1);
     expect(command?.recovery).toEqual({ type: 'from', recoveryPoint: 77 });
     expect(command?.logStartOffset).toBe(3);
+    expect(command?.firstDirtyOffset).toBe(50);
   });
 
   it('gives a partition up whose worker dies while it opens it; the next who asks has it opened', () => {

@@ -142,10 +142,11 @@ describe('SupervisorActor: altering a topic', () => {
   it('fails a change that cannot be written, and goes on', () => {
     const scene = new SupervisorScene().start();
     scene.create('orders', 1);
-    scene.disk.failNext({ operation: 'write', path: /__odradek_metadata/, code: 'ENOSPC' });
+    scene.disk.failNext({ operation: 'write', path: /__odradek_metadata/, code: 'ENOSPC', times: 100 });
     expect(scene.ask(alter('orders', [set('retention.ms', '1')]))).toMatchObject({
-      error: 'UNKNOWN_SERVER_ERROR',
+      error: 'KAFKA_STORAGE_ERROR',
     });
+    scene.disk.stopFailing();
     expect(topicOf(scene.ask(alter('orders', [set('retention.ms', '2')]))).overrides).toEqual({
       'retention.ms': '2',
     });

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const executable = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+const ANY_PORT = '127.0.0.1:0';
 /** Log lines that are kept; the oldest go first. */
 const LINES_MAX = 10_000;
 
@@ -19,9 +20,13 @@ export interface LogLine {
 
 export interface BrokerProcessOptions {
   readonly dataDirectory: string;
+  /** Data directories besides that one. */
+  readonly moreDirectories?: readonly string[];
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** `HOST:PORT` of the native door. Default: a free port. */
   readonly native?: string;
+  /** `HOST:PORT` of Kafka's door. Default: a free port. */
+  readonly kafka?: string;
   readonly environment?: Readonly<Record<string, string>>;
   /** Called for each line of the log as it comes. */
   readonly onLine?: (line: LogLine, broker: BrokerProcess) => void;
@@ -58,11 +63,12 @@ export class BrokerProcess {
   }
 
   private constructor(options: BrokerProcessOptions) {
-    const { dataDirectory, settings = {}, native = '127.0.0.1:0', environment = {}, onLine } = options;
+    const { dataDirectory, moreDirectories = [], settings = {}, environment = {}, onLine } = options;
+    const { native = ANY_PORT, kafka = ANY_PORT } = options;
     const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-    const others = ['kafka', 'http'].flatMap((door) => [`--${door}-listen`, '127.0.0.1:0']);
-    const doors = ['--native-listen', native, ...others];
-    const args = ['broker', '--data-dir', dataDirectory, '--log-format', 'json', ...doors, ...set];
+    const doors = ['--native-listen', native, '--kafka-listen', kafka, '--http-listen', ANY_PORT];
+    const directories = [dataDirectory, ...moreDirectories].flatMap((path) => ['--data-dir', path]);
+    const args = ['broker', ...directories, '--log-format', 'json', ...doors, ...set];
     this.#child = spawn(process.execPath, [executable, ...args], {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],

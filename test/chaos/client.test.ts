@@ -18,6 +18,7 @@ import {
   readToEnd,
 } from './client-load.js';
 import { chooseSeed, countFromEnvironment } from './seed.js';
+import { stableAddress } from './stable-address.js';
 
 const TOPIC = 'load';
 const PRODUCERS = 4;
@@ -74,8 +75,8 @@ describe('Clients', () => {
       const random = seededRandom(seed + round);
       const folder = mkdtempSync(join(tmpdir(), 'odradek-clients-'));
       const options = { dataDirectory: folder, settings: { 'odradek.workers': 2 } };
-      let broker = await BrokerProcess.start(options);
-      const { native } = broker;
+      const native = await stableAddress();
+      let broker = await BrokerProcess.start({ ...options, native });
       const port = Number(native.split(':')[1]);
       const client = new Client({ brokers: [native], requestTimeoutMs: 30_000 });
       const restart = async () => {

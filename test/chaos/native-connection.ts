@@ -26,7 +26,7 @@ export interface Answer extends ResponseHeader {
 type Settle = (answer: Answer | null) => void;
 
 /** How long a broker may take to accept a connection and to say hello, before that counts as a failure. */
-const OPENED_WITHIN_MS = 20_000;
+const OPENED_WITHIN_MS = 60_000;
 
 export interface NativeConnectionOptions {
   /** Default true. False: nothing is sent on its own. */

@@ -84,10 +84,7 @@ describe('The client commands', () => {
     const refusals: [args: string[], reason: string][] = [
       [['topic', 'create', 'refused'], 'TOPIC_ALREADY_EXISTS'],
       [['topic', 'create', 'a/b'], 'INVALID_TOPIC_EXCEPTION'],
-      [
-        ['topic', 'create', 'x', '--config', 'cleanup.policy=compact'],
-        'Compacted topics are not supported yet',
-      ],
+      [['topic', 'create', 'x', '--config', 'cleanup.policy=shrink'], 'cleanup.policy=shrink is not valid'],
       [['topic', 'create', 'x', '--config', 'retention.hours=1'], 'retention.hours is not a topic setting'],
       [['topic', 'describe', 'missing'], 'UNKNOWN_TOPIC_OR_PARTITION'],
       [['topic', 'delete', 'missing'], 'UNKNOWN_TOPIC_OR_PARTITION'],

@@ -195,6 +195,18 @@ describe('BatchSender of an idempotent producer', () => {
     expect(await sent(broker)).toEqual(['a 7/0:0', 'b 7/1:0']);
   });
 
+  it('takes no batch for delivered of which the answer says nothing', async () => {
+    const forget = ({ body, answer }: ProduceRequest) =>
+      answer({ type: 'produce', partitions: body.partitions.slice(1).map(() => appended(100)) });
+    await using broker = await ScriptedBroker.start({ produce: forget });
+    const producer = producerOf(broker);
+    const sends = [producer.send(message('a', 0)), producer.send(message('b', 1))];
+    const outcomes = await Promise.allSettled(sends);
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ODR_PROTOCOL' } });
+    }
+  });
+
   it('takes the word of a broker that has a batch already', async () => {
     await using broker = await ScriptedBroker.start({ produce: refuse('DUPLICATE_SEQUENCE_NUMBER') });
     await expect(producerOf(broker).send(message('a'))).resolves.toMatchObject({ offset: -1 });

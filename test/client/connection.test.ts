@@ -225,9 +225,9 @@ describe('Connection', () => {
       fetch: ({ answer }) => answer({ type: 'fetch', partitions: [] }),
     });
     const connection = await open(broker.address);
-    await connection.request({ type: 'ping' }, { timeoutMs: 1000 });
+    await connection.request({ type: 'ping' }, { timeoutMs: 20_000 });
     await connection.request({ type: 'fetch', minBytes: 1, maxWaitMs: 9000, maxBytes: 1, partitions: [] });
-    expect(broker.requests.slice(1).map(({ timeoutMs }) => timeoutMs)).toEqual([750, 0]);
+    expect(broker.requests.slice(1).map(({ timeoutMs }) => timeoutMs)).toEqual([15_000, 0]);
     connection.close();
   });
 

@@ -100,7 +100,7 @@ describe('The group coordinator of a broker', () => {
     expect(end).toBeGreaterThan(0);
     const consumer = await KafkaConnection.open(broker.kafka);
     const waiting = consumer.ask(fetch, 11, fetchFrom(partition, end, 60_000));
-    await vi.waitUntil(() => consumer.unanswered === 1);
+    await vi.waitUntil(() => consumer.unanswered === 1, { timeout: 20_000 });
     expect(await commits('g1', 6)).toBe(0);
     const [answer] = (await waiting).responses[0]?.partitions ?? [];
     expect(answer).toMatchObject({ errorCode: 0, highWatermark: end + 1 });
@@ -157,12 +157,15 @@ describe('The group coordinator of a broker', () => {
       protocolType: 'consumer',
       protocols: [{ name: 'range', metadata: Buffer.from([0]) }],
     });
-    await vi.waitUntil(() => member.unanswered === 1);
+    await vi.waitUntil(() => member.unanswered === 1, { timeout: 20_000 });
     // Answered in order, so the join is with the coordinator.
-    await vi.waitUntil(async () => {
-      const listed = await connection.ask(listGroups, 4, { statesFilter: ['PreparingRebalance'] });
-      return listed.groups.some(({ groupId }) => groupId === 'waiting');
-    });
+    await vi.waitUntil(
+      async () => {
+        const listed = await connection.ask(listGroups, 4, { statesFilter: ['PreparingRebalance'] });
+        return listed.groups.some(({ groupId }) => groupId === 'waiting');
+      },
+      { timeout: 20_000 },
+    );
     await broker.close();
     expect((await joining).errorCode).toBe(ERRORS.NOT_COORDINATOR.code);
     await member.close();

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { present } from '../../src/base/assert.js';
 import { type Random, seededRandom } from '../../src/base/random.js';
 import { chooseSeed, countFromEnvironment } from '../chaos/seed.js';
+import { stableAddress } from '../chaos/stable-address.js';
 
 const TOPIC = 'orders';
 const PARTITIONS = 4;
@@ -108,7 +109,7 @@ describe('Consumers on subscriptions', () => {
   const seed = chooseSeed('subscriptions');
   const folder = mkdtempSync(join(tmpdir(), 'odradek-subscriptions-'));
   let broker: TestBroker;
-  let listen = '127.0.0.1:0';
+  let listen: string;
 
   const start = async () => {
     broker = await startBroker({
@@ -116,10 +117,12 @@ describe('Consumers on subscriptions', () => {
       workers: 2,
       config: { 'odradek.native.listen': listen, 'log.segment.bytes': 60_000, 'num.partitions': PARTITIONS },
     });
-    listen = broker.native;
   };
 
-  beforeAll(start);
+  beforeAll(async () => {
+    listen = await stableAddress();
+    await start();
+  });
 
   afterAll(async () => {
     await broker.close();

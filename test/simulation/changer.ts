@@ -3,7 +3,7 @@
 import type { Random } from '../../src/base/random.js';
 import type { SimulatedClock } from '../../src/base/simulated-clock.js';
 import type { Administrator } from './administrator.js';
-import type { Model, TopicSettings } from './model.js';
+import type { CompactionSettings, Model, TopicSettings } from './model.js';
 import { between, chance, pick } from './streams.js';
 
 export interface ChangerOptions {
@@ -54,7 +54,9 @@ export class Changer {
     else if (kind < 5) administrator.grow(name, Math.min(PARTITIONS_MAX, topic.settings.partitions + 1));
     else {
       const log = topic.logs[random.below(topic.settings.partitions)];
-      if (log) administrator.deleteRecords(log, drawOffset(random, log.startFloor, log.highFloor));
+      // What is compacted and nothing else keeps its records.
+      if (log && topic.settings.deletes)
+        administrator.deleteRecords(log, drawOffset(random, log.startFloor, log.highFloor));
     }
   }
 }
@@ -99,5 +101,22 @@ function drawAlteration(random: Random, before: TopicSettings): TopicSettings {
         delete overrides['segment.ms'];
     }
   }
-  return { ...before, flushAcks, retentionBytes, retentionMs, segmentBytes, overrides };
+  const after = { ...before, flushAcks, retentionBytes, retentionMs, segmentBytes, overrides };
+  return before.compaction ? { ...after, ...drawCompaction(random, before.compaction, overrides) } : after;
+}
+
+/** The topic goes on being compacted, in another way. */
+function drawCompaction(
+  random: Random,
+  before: CompactionSettings,
+  overrides: Record<string, string>,
+): Pick<TopicSettings, 'compaction' | 'deletes'> {
+  const minLagMs = pick(random, [before.minLagMs, 0, 200]);
+  const deleteRetentionMs = pick(random, [before.deleteRetentionMs, 0, 1000]);
+  const deletes = chance(random, 0.3);
+  overrides['cleanup.policy'] = deletes ? 'delete,compact' : 'compact';
+  overrides['min.compaction.lag.ms'] = String(minLagMs);
+  overrides['delete.retention.ms'] = String(deleteRetentionMs);
+  overrides['min.cleanable.dirty.ratio'] = String(pick(random, [0, 0.3, 0.9]));
+  return { deletes, compaction: { ...before, minLagMs, deleteRetentionMs } };
 }

@@ -30,6 +30,9 @@ export const FAULTS_MIN = 5;
 const PROGRESS_MS_MAX = 300_000;
 const SETTLE_MS_MAX = 120_000;
 const RETENTION_CHECK_MS = 700;
+const COMPACTION_CHECK_MS = 100;
+/** In this part of the histories a topic is compacted. */
+const COMPACTED_PART = 0.5;
 
 export interface HistoryOptions {
   readonly trace?: boolean;
@@ -42,6 +45,9 @@ export interface HistoryResult {
   readonly acknowledgedRecords: number;
   readonly batchesRead: number;
   readonly faults: FaultCounts;
+  /** Compactions of partitions that were completed, and records that clients found gone by them. */
+  readonly compactions: number;
+  readonly compactedRecords: number;
   readonly virtualMs: number;
 }
 
@@ -53,6 +59,7 @@ function brokerConfig(): BrokerConfig {
     ['connections.max.idle.ms', '20000'],
     ['log.retention.check.interval.ms', String(RETENTION_CHECK_MS)],
     ['log.flush.offset.checkpoint.interval.ms', '1000'],
+    ['log.cleaner.backoff.ms', String(COMPACTION_CHECK_MS)],
   ]);
   if ('failures' in parsed) throw new Error(parsed.failures[0].message);
   return parsed.config;
@@ -90,10 +97,50 @@ function drawTopics(random: ReturnType<Streams>): Map<string, TopicSettings> {
       segmentBytes,
       retentionBytes,
       retentionMs,
+      deletes: true,
+      compaction: null,
       overrides,
     });
   }
   return topics;
+}
+
+/** Few keys and small segments, so that there is something to compact soon. */
+function drawCompactedTopic(random: ReturnType<Streams>): TopicSettings {
+  const segmentBytes = between(random, 1024, 4000);
+  const compaction = {
+    minLagMs: pick(random, [0, 0, 0, 300]),
+    deleteRetentionMs: pick(random, [0, 500, 5000, 86_400_000]),
+    keys: pick(random, [2, 5, 20]),
+  };
+  const flushAcks = chance(random, 0.2);
+  const deletes = chance(random, 0.3);
+  const retentionBytes = chance(random, 0.5) ? between(random, 2000, 8000) : -1;
+  const overrides: Record<string, string> = {
+    'cleanup.policy': deletes ? 'compact,delete' : 'compact',
+    'min.cleanable.dirty.ratio': String(pick(random, [0, 0.1, 0.5])),
+    'min.compaction.lag.ms': String(compaction.minLagMs),
+    'delete.retention.ms': String(compaction.deleteRetentionMs),
+    'segment.bytes': String(segmentBytes),
+    'index.interval.bytes': String(pick(random, [0, 300])),
+    'segment.index.bytes': String(pick(random, [60, 10_000])),
+    'retention.bytes': String(retentionBytes),
+    'retention.ms': '-1',
+    'file.delete.delay.ms': String(pick(random, [0, 500, 60_000])),
+    'flush.acks': String(flushAcks),
+  };
+  if (chance(random, 0.4)) overrides['max.compaction.lag.ms'] = String(pick(random, [500, 3000]));
+  return {
+    partitions: between(random, 1, 2),
+    flushAcks,
+    logAppendTime: false,
+    segmentBytes,
+    retentionBytes,
+    retentionMs: -1,
+    deletes,
+    compaction,
+    overrides,
+  };
 }
 
 export class History {
@@ -111,6 +158,7 @@ export class History {
   readonly #saboteur: Saboteur;
   readonly #changer: Changer;
   readonly trace: Trace;
+  #compactions = 0;
   /** While it runs, other clients wait. */
   #survey: Survey | null = null;
 
@@ -136,6 +184,7 @@ export class History {
     this.#model = new Model({
       wallMaxMs: () => this.#machine.noteWall(),
       diskFailed: () => this.#weather.everFailed,
+      wallWentBack: () => this.#machine.wallWentBack,
     });
     this.#machine = new Machine({
       world: {
@@ -146,6 +195,9 @@ export class History {
         config: CONFIG,
         trace: this.trace,
         sabotage: options.sabotage ?? {},
+        compacted: () => {
+          this.#compactions++;
+        },
         routed: (route) => {
           this.trace.add(
             () =>
@@ -165,6 +217,8 @@ export class History {
       },
     });
     const settings = drawTopics(draw('topics'));
+    const compaction = draw('compacted topic');
+    if (chance(compaction, COMPACTED_PART)) settings.set('compacted', drawCompactedTopic(compaction));
     this.#world = {
       clock,
       network,
@@ -240,6 +294,8 @@ export class History {
       acknowledgedRecords: this.#model.acknowledgedRecords,
       batchesRead: this.#model.batchesRead,
       faults: this.#faults,
+      compactions: this.#compactions,
+      compactedRecords: this.#model.compactedRecords,
       virtualMs: this.#clock.monotonicMs(),
     };
   }
@@ -350,12 +406,14 @@ export class History {
       (first?.baseOffset ?? 0) < start &&
       (rest[0]?.baseOffset ?? start + 1) > start;
     const isAging = Number.isFinite(log.topic.leastRetentionMs);
-    if (first?.baseOffset !== start && !holdsStart && !isAging) {
+    // Of the first segments compaction may have left nothing.
+    const isCompacted = log.topic.isCompacted && (first?.baseOffset ?? start) <= start;
+    if (first?.baseOffset !== start && !holdsStart && !isAging && !isCompacted) {
       throw new Verdict(`${log.name} starts at ${start}, its first segment at ${first?.baseOffset}`);
     }
-    const { retentionBytes } = log.topic.settings;
+    const { retentionBytes, deletes } = log.topic.settings;
     const left = rest.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (retentionBytes >= 0 && left >= retentionBytes) {
+    if (deletes && retentionBytes >= 0 && left >= retentionBytes) {
       throw new Verdict(
         `${log.name}: retention keeps a segment though ${left} bytes follow it, with retention.bytes ${retentionBytes}`,
       );

@@ -39,6 +39,8 @@ export class Machine {
   linkDelayMsMax: number;
   /** Set once a control message took long, after {@link linkDelayMsMax} was raised. */
   linkIsSlow = true;
+  /** Whether the wall clock was ever set back. */
+  wallWentBack = false;
   wallMaxMs: number;
 
   constructor(options: MachineOptions) {
@@ -73,6 +75,7 @@ export class Machine {
 
   jumpWall(deltaMs: number): void {
     this.noteWall();
+    if (deltaMs < 0) this.wallWentBack = true;
     this.#clock.jumpWall(deltaMs);
     this.noteWall();
   }

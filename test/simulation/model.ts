@@ -8,6 +8,8 @@ import type { ErrorName } from '../../src/base/errors.js';
 import type { RouteImage } from '../../src/broker/messages.js';
 import { BATCH_HEADER_BYTES, CRC_START } from '../../src/record/batch-header.js';
 import { type Batch, decodeBatch } from '../../src/record/batch-reader.js';
+import type { LogRecord } from '../../src/record/record.js';
+import { KeyedLog, type KeyedRecord, type Moment } from './keyed-log.js';
 
 /** What the broker did wrong. */
 export class Verdict extends Error {
@@ -26,11 +28,19 @@ export interface TopicSettings {
   /** -1: none. */
   readonly retentionBytes: number;
   readonly retentionMs: number;
+  /** Whether retention takes anything. */
+  readonly deletes: boolean;
+  /** Null: the topic is not compacted, and its records have no keys. It stays as it is. */
+  readonly compaction: CompactionSettings | null;
   readonly overrides: Readonly<Record<string, string>>;
 }
 
-/** Orders what clients did: a moment is later than another if its number is higher. */
-type Moment = number;
+export interface CompactionSettings {
+  readonly minLagMs: number;
+  readonly deleteRetentionMs: number;
+  /** How many different ones there are. */
+  readonly keys: number;
+}
 
 /** A batch that a client sent; never sent twice. */
 export interface SentBatch {
@@ -41,6 +51,8 @@ export interface SentBatch {
   readonly bytes: Buffer;
   /** As sent; all the same after an append with LogAppendTime. */
   readonly timestampsMs: readonly number[];
+  /** In a compacted topic: one for each record; else empty. */
+  readonly keyed: readonly KeyedRecord[];
   /** The error that it was made for, if it was. */
   readonly flaw: ErrorName | null;
   /** As it was sent. */
@@ -50,6 +62,8 @@ export interface SentBatch {
   fate: 'unknown' | 'acknowledged' | 'refused' | 'lost';
   place: { readonly log: ModelLog; readonly baseOffset: number } | null;
   logAppendTimeMs: number;
+  /** Decoded when it is first needed. */
+  contents: readonly LogRecord[] | null;
 }
 
 /** A topic from one creation to its deletion. */
@@ -64,6 +78,9 @@ export class ModelTopic {
   /** The least that retention has had to keep, or may have had; infinite: everything. */
   leastRetentionBytes = Number.POSITIVE_INFINITY;
   leastRetentionMs = Number.POSITIVE_INFINITY;
+  /** The same for compaction. */
+  leastLagMs = Number.POSITIVE_INFINITY;
+  leastDeleteRetentionMs = Number.POSITIVE_INFINITY;
   readonly born: Moment;
   readonly logs: ModelLog[];
   id: string | null = null;
@@ -76,7 +93,11 @@ export class ModelTopic {
     this.settings = settings;
     this.born = born;
     this.logs = Array.from({ length: settings.partitions }, (_, index) => new ModelLog(this, index));
-    this.#allowRetention(settings);
+    this.#allow(settings);
+  }
+
+  get isCompacted(): boolean {
+    return this.settings.compaction !== null;
   }
 
   /** Whether retention may ever have taken something. */
@@ -87,10 +108,15 @@ export class ModelTopic {
   /** These settings may be in force from now on. */
   altering(settings: TopicSettings): void {
     this.isAltering = true;
-    this.#allowRetention(settings);
+    this.#allow(settings);
   }
 
-  #allowRetention({ retentionBytes, retentionMs }: TopicSettings): void {
+  #allow({ retentionBytes, retentionMs, deletes, compaction }: TopicSettings): void {
+    if (compaction) {
+      this.leastLagMs = Math.min(this.leastLagMs, compaction.minLagMs);
+      this.leastDeleteRetentionMs = Math.min(this.leastDeleteRetentionMs, compaction.deleteRetentionMs);
+    }
+    if (!deletes) return;
     if (retentionBytes >= 0) this.leastRetentionBytes = Math.min(this.leastRetentionBytes, retentionBytes);
     if (retentionMs >= 0) this.leastRetentionMs = Math.min(this.leastRetentionMs, retentionMs);
   }
@@ -114,6 +140,8 @@ export class ModelLog {
   wasCut = false;
   leaderEpoch = -1;
   generation = 0;
+  /** Of use if its topic is compacted. */
+  readonly keyed = new KeyedLog();
 
   constructor(topic: ModelTopic, index: number) {
     this.topic = topic;
@@ -141,6 +169,11 @@ export interface ReadBack {
   readonly start: number;
   readonly end: number;
   readonly payloads: readonly Buffer[];
+}
+
+export interface TimestampedOffset {
+  readonly offset: number;
+  readonly timestampMs: number;
 }
 
 export interface FetchedPart {
@@ -175,6 +208,8 @@ export interface ModelOptions {
   readonly wallMaxMs: () => number;
   /** Whether the disk has failed: then a time index may be lost, and a segment's age counts from when it was opened. */
   readonly diskFailed: () => boolean;
+  /** Whether the wall clock was ever set back: then records may look younger than they are. */
+  readonly wallWentBack: () => boolean;
 }
 
 export class Model {
@@ -190,6 +225,8 @@ export class Model {
   /** Batches of answers that were compared. */
   batchesRead = 0;
   retentions = 0;
+  /** Records that compaction took, as far as it was seen. */
+  compactedRecords = 0;
 
   constructor(options: ModelOptions) {
     this.#options = options;
@@ -342,7 +379,10 @@ export class Model {
 
   /** A client is about to send a batch whose records' values begin with {@link nextBatchId} and a slash. */
   sending(
-    batch: Pick<SentBatch, 'connection' | 'topic' | 'partition' | 'bytes' | 'timestampsMs' | 'flaw'>,
+    batch: Pick<
+      SentBatch,
+      'connection' | 'topic' | 'partition' | 'bytes' | 'timestampsMs' | 'keyed' | 'flaw'
+    >,
   ): SentBatch {
     const sent: SentBatch = {
       ...batch,
@@ -353,6 +393,7 @@ export class Model {
       fate: 'unknown',
       place: null,
       logAppendTimeMs: -1,
+      contents: null,
     };
     this.#batches.set(sent.id, sent);
     return sent;
@@ -378,7 +419,7 @@ export class Model {
     this.#put(log, batch, baseOffset);
     const end = baseOffset + batch.timestampsMs.length;
     log.highFloor = Math.max(log.highFloor, end);
-    if (flushedAcks(log.topic, batch.question)) log.durableEnd = Math.max(log.durableEnd, end);
+    log.durableEnd = Math.max(log.durableEnd, end - undurableMax(log.topic, batch.question));
   }
 
   refused(batch: SentBatch, error: ErrorName): void {
@@ -440,6 +481,9 @@ export class Model {
     }
     batch.place = { log, baseOffset };
     for (let i = 0; i < batch.timestampsMs.length; i++) log.batches.set(baseOffset + i, batch);
+    batch.keyed.forEach((record, i) => {
+      log.keyed.put(baseOffset + i, record);
+    });
   }
 
   // ----------------------------------------------------------------------------------------------------------- fetch
@@ -470,15 +514,16 @@ export class Model {
       );
       return offset;
     }
-    const batches = this.#decode(log, part.records);
+    const { batches, offsets } = this.#read(log, part.records);
     const [first] = batches;
     if (!first) return offset;
     judge(
-      first.baseOffset <= offset && offset <= first.lastOffset,
+      (first.baseOffset <= offset || log.topic.isCompacted) && offset <= first.lastOffset,
       () =>
         `${log.name}: asked for offset ${offset}, got a batch from ${first.baseOffset} to ${first.lastOffset}`,
     );
     const end = this.#inOrder(log, batches);
+    if (log.topic.isCompacted) this.#judgeHoles(log, { start: offset, end, offsets }, question.asked);
     judge(
       end <= highWatermark,
       () => `${log.name}: records up to ${end}, but the high watermark is ${highWatermark}`,
@@ -486,27 +531,45 @@ export class Model {
     return end;
   }
 
-  #decode(log: ModelLog, records: Buffer): Batch[] {
+  /** What an answer holds: its batches, and in a compacted topic the offsets of its records. */
+  #read(log: ModelLog, bytes: Buffer): { batches: readonly Batch[]; offsets: ReadonlySet<number> } {
+    const offsets = new Set<number>();
+    const batches = this.#decode(log, bytes, offsets);
+    return { batches, offsets };
+  }
+
+  #decode(log: ModelLog, records: Buffer, offsets: Set<number>): Batch[] {
     const batches: Batch[] = [];
     for (let position = 0; position < records.length; ) {
       let batch: Batch;
-      let value: string;
+      let contents: readonly LogRecord[];
       try {
         batch = decodeBatch(records, position);
-        const [record] = batch.records();
-        value = record?.value?.toString('latin1') ?? '';
+        contents = log.topic.isCompacted ? [...batch.records()] : firstOf(batch);
       } catch (error) {
         throw new Verdict(
           `${log.name}: an answer holds an invalid batch at byte ${position} of ${records.length}: ${error}`,
         );
       }
-      const id = Number(value.slice(0, value.indexOf('/')));
-      const sent = this.#batches.get(id);
-      judge(
-        sent !== undefined,
-        () => `${log.name}: a record that nobody sent: ${JSON.stringify(value.slice(0, 40))}`,
-      );
       const bytes = records.subarray(position, position + batch.sizeBytes);
+      position += batch.sizeBytes;
+      batches.push(batch);
+      this.batchesRead++;
+      for (const { offset } of contents) offsets.add(offset);
+      const [first] = contents;
+      if (!first) {
+        judge(log.topic.isCompacted, () => `${log.name}: the batch at ${batch.baseOffset} has no records`);
+        continue;
+      }
+      const { id, index } = nameOf(first);
+      const sent = this.#batches.get(id);
+      judge(sent !== undefined, () => `${log.name}: a record that nobody sent at ${first.offset}`);
+      if (batch.recordCount < sent.timestampsMs.length || batch.deleteHorizonMs !== null) {
+        judge(log.topic.isCompacted, () => `${log.name}: batch ${id} has lost records`);
+        this.#put(log, sent, first.offset - index);
+        judgeKept(log, sent, contents);
+        continue;
+      }
       // With LogAppendTime the broker changes the header.
       const from = log.topic.settings.logAppendTime ? BATCH_HEADER_BYTES : CRC_START;
       judge(
@@ -522,11 +585,52 @@ export class Model {
         sent.logAppendTimeMs = batch.maxTimestampMs;
       }
       this.#put(log, sent, batch.baseOffset);
-      batches.push(batch);
-      this.batchesRead++;
-      position += batch.sizeBytes;
     }
     return batches;
+  }
+
+  /** What is missing of a compacted log must be what compaction may take, and what was missing before must be missing still. */
+  #judgeHoles(
+    log: ModelLog,
+    { start, end, offsets }: { start: number; end: number; offsets: ReadonlySet<number> },
+    asked: Moment,
+    isWhole = false,
+  ): void {
+    for (let offset = start; offset < end; offset++) {
+      if (offsets.has(offset)) {
+        judge(
+          !log.keyed.wasGone(offset, asked),
+          () => `${log.name}: the record at ${offset} was compacted away, and is there again`,
+        );
+      } else if (log.batches.has(offset) && offset >= log.deletedTo) {
+        judge(
+          this.#mayBeGone(log, offset, isWhole),
+          () => `${log.name}: the record at ${offset} is gone, but was the newest of its key`,
+        );
+        if (log.keyed.goneAt(offset, this.#now())) this.compactedRecords++;
+      }
+    }
+  }
+
+  /**
+   * Whether compaction may have taken the record. It knows of newer ones that no client has seen yet; in a log that was read whole
+   * those can only have been deletions, which are gone too.
+   */
+  #mayBeGone(log: ModelLog, offset: number, isWhole = false): boolean {
+    const batch = log.batches.get(offset);
+    const record = batch?.keyed[offset - (batch.place?.baseOffset ?? offset)];
+    if (!batch || !record) return false;
+    const { leastLagMs, leastDeleteRetentionMs } = log.topic;
+    const { wallMaxMs, diskFailed, wallWentBack } = this.#options;
+    const ageMs = wallMaxMs() - timestampAt(batch, offset);
+    if (ageMs < leastLagMs && !diskFailed()) return false;
+    if (log.keyed.isSuperseded(offset, record)) return true;
+    if (record.isDeletion && (ageMs >= leastDeleteRetentionMs || wallWentBack())) return true;
+    for (const { fate, place, topic, partition, keyed } of this.#batches.values()) {
+      if (fate !== 'unknown' || place || topic !== log.topic.name || partition !== log.index) continue;
+      if (keyed.some(({ key, isDeletion }) => key === record.key && (isDeletion || !isWhole))) return true;
+    }
+    return false;
   }
 
   /** Offsets without gaps, epochs that never fall, and each connection's batches as it sent them. Returns the end. */
@@ -536,7 +640,7 @@ export class Model {
     let epoch = -1;
     for (const { baseOffset, lastOffset, leaderEpoch } of batches) {
       judge(
-        (baseOffset as number) === next,
+        (baseOffset as number) === next || (log.topic.isCompacted && baseOffset > next),
         () => `${log.name}: a batch at ${baseOffset} where ${next} must come`,
       );
       judge(
@@ -616,7 +720,7 @@ export class Model {
     const floor = question.floor?.log === log ? question.floor.highFloor : 0;
     const end = offset >= 0 ? Math.min(offset, floor) : floor;
     for (const [earlier, batch] of log.batches) {
-      if (earlier >= end || earlier < log.deletedTo) continue;
+      if (earlier >= end || earlier < log.deletedTo || this.#mayBeGone(log, earlier)) continue;
       const earlierMs = timestampAt(batch, earlier);
       judge(
         earlierMs < targetMs,
@@ -674,13 +778,15 @@ export class Model {
       () => `${log.name} ends at ${end}, but its high watermark was at ${log.highFloor}`,
     );
     log.highFloor = end;
-    const batches = payloads.flatMap((payload) => this.#decode(log, payload));
+    const { isCompacted } = log.topic;
+    const offsets = new Set<number>();
+    const batches = payloads.flatMap((payload) => this.#decode(log, payload, offsets));
     const [first] = batches;
     // Clients delete records, not batches.
     const within =
       log.deletedTo >= start && (first?.baseOffset ?? end) < start && (first?.lastOffset ?? -1) >= start;
     judge(
-      (first?.baseOffset ?? end) === start || within,
+      (first?.baseOffset ?? end) === start || within || (isCompacted && (first?.lastOffset ?? end) >= start),
       () => `${log.name} starts at ${start}, but its first batch at ${first?.baseOffset}`,
     );
     judge(
@@ -699,9 +805,15 @@ export class Model {
         !Number.isFinite(leastRetentionBytes) ||
         log.wasCut ||
         Number.isFinite(log.topic.leastRetentionMs) ||
+        isCompacted ||
         bytes >= leastRetentionBytes,
       () => `${log.name}: retention left ${bytes} bytes, with retention.bytes ${leastRetentionBytes}`,
     );
+    if (isCompacted) {
+      this.#judgeHoles(log, { start, end, offsets }, this.#now(), true);
+      log.keyed.present = offsets;
+      return;
+    }
     const there = new Set(batches.map(({ baseOffset }) => baseOffset as number));
     for (const batch of new Set(log.batches.values())) {
       const { baseOffset } = batch.place ?? { baseOffset: -1 };
@@ -726,6 +838,15 @@ export class Model {
   }
 
   #forget(log: ModelLog, isLost: (offset: number) => boolean): void {
+    this.#forgetLost(log, isLost);
+    const left = [...log.batches].flatMap(([offset, { keyed, place }]) => {
+      const record = keyed[offset - (place?.baseOffset ?? offset)];
+      return record ? [[offset, record] as const] : [];
+    });
+    log.keyed.restart(left);
+  }
+
+  #forgetLost(log: ModelLog, isLost: (offset: number) => boolean): void {
     for (const [offset, batch] of log.batches) {
       if (!isLost(offset)) continue;
       log.batches.delete(offset);
@@ -735,15 +856,24 @@ export class Model {
     }
   }
 
-  /** The first record of the log from `start` on that is not older, as a look-up by time must find it. */
-  firstSince(log: ModelLog, start: number, targetMs: number): { offset: number; timestampMs: number } {
-    for (let offset = start; offset < log.highFloor; offset++) {
+  /** The answer to a look-up by time in a log that has just been read whole, from `start` on. */
+  lookedUp(log: ModelLog, start: number, targetMs: number, found: TimestampedOffset): void {
+    let expected: TimestampedOffset = { offset: -1, timestampMs: -1 };
+    for (let offset = start; offset < log.highFloor && expected.offset < 0; offset++) {
       const batch = log.batches.get(offset);
+      if (log.topic.isCompacted && !log.keyed.present.has(offset)) continue;
       if (!batch) throw new Verdict(`${log.name}: nothing is known of offset ${offset}`);
       const timestampMs = timestampAt(batch, offset);
-      if (timestampMs >= targetMs) return { offset, timestampMs };
+      // Compaction may have taken it since.
+      const isPassed = log.topic.isCompacted && offset !== found.offset && this.#mayBeGone(log, offset);
+      if (timestampMs >= targetMs && !isPassed) expected = { offset, timestampMs };
     }
-    return { offset: -1, timestampMs: -1 };
+    judge(
+      found.offset === expected.offset && found.timestampMs === expected.timestampMs,
+      () =>
+        `${log.name}: for ${targetMs} offset ${found.offset} (${found.timestampMs}) was found instead of ` +
+        `${expected.offset} (${expected.timestampMs})`,
+    );
   }
 
   #now(): Moment {
@@ -751,9 +881,44 @@ export class Model {
   }
 }
 
-/** Whether the acknowledgement of what was asked surely waited for the disk. */
-function flushedAcks({ settings, isAltering, alteredAt }: ModelTopic, { asked }: Question): boolean {
-  return settings.flushAcks && !isAltering && alteredAt < asked;
+/** What a record says of itself: the batch that it was sent in, and which of its records it is. */
+function nameOf({ value, headers: [header] }: LogRecord): { id: number; index: number } {
+  const name = Buffer.from(header?.value ?? value ?? '').toString('latin1');
+  const [, id, index] = /^(\d+)\/(\d+)/.exec(name) ?? [];
+  return { id: Number(id), index: Number(index) };
+}
+
+function firstOf(batch: Batch): readonly LogRecord[] {
+  const [first] = batch.records();
+  return first ? [first] : [];
+}
+
+/** The records that compaction left of a batch are those that were sent. */
+function judgeKept(log: ModelLog, sent: SentBatch, contents: readonly LogRecord[]): void {
+  sent.contents ??= [...decodeBatch(sent.bytes).records()];
+  for (const record of contents) {
+    const { index } = nameOf(record);
+    const original = sent.contents[index];
+    const isSame =
+      original !== undefined &&
+      record.offset === (sent.place?.baseOffset ?? 0) + index &&
+      record.timestampMs === original.timestampMs &&
+      same(record.key, original.key) &&
+      same(record.value, original.value) &&
+      record.headers.length === original.headers.length;
+    judge(isSame, () => `${log.name}: the record at ${record.offset} is not as batch ${sent.id} had it`);
+  }
+}
+
+const same = (one: Buffer | null, other: Buffer | null): boolean =>
+  one === null || other === null ? one === other : one.equals(other);
+
+/** How many of the records up to one that was acknowledged a loss of power may take. */
+function undurableMax({ settings, isAltering, alteredAt }: ModelTopic, { asked }: Question): number {
+  if (isAltering || alteredAt >= asked) return Number.POSITIVE_INFINITY;
+  if (settings.flushAcks) return 0;
+  const flushMessages = settings.overrides['flush.messages'];
+  return flushMessages === undefined ? Number.POSITIVE_INFINITY : Number(flushMessages) - 1;
 }
 
 function timestampAt({ place, timestampsMs, logAppendTimeMs }: SentBatch, offset: number): number {

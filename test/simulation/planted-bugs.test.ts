@@ -17,6 +17,7 @@ function changed(disk: Disk, changes: Partial<Disk>): Disk {
     open: (path, mode) => disk.open(path, mode),
     close: (file) => disk.close(file),
     size: (file) => disk.size(file),
+    isCurrent: (file) => disk.isCurrent(file),
     write: (file, position, pieces) => disk.write(file, position, pieces),
     read: (file, position, target) => disk.read(file, position, target),
     truncate: (file, size) => disk.truncate(file, size),

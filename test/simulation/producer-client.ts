@@ -2,7 +2,9 @@ import type { ErrorName } from '../../src/base/errors.js';
 import type { Random } from '../../src/base/random.js';
 import type { Acks } from '../../src/protocol/native/messages.js';
 import { BatchBuilder } from '../../src/record/batch-builder.js';
+import type { RecordInput } from '../../src/record/record.js';
 import { Client, type ClientWorld } from './client.js';
+import type { KeyedRecord } from './keyed-log.js';
 import type { SentBatch } from './model.js';
 import { between, chance, pick } from './streams.js';
 import type { WireClient } from './wire-client.js';
@@ -150,17 +152,43 @@ export class ProducerClient extends Client {
     const timestampsMs: number[] = [];
     const records = between(random, 1, recordsMax);
     const nowMs = world.clock.wallMs();
+    const keyed: KeyedRecord[] = [];
+    const { compaction } = settings;
+    // A compacted topic refuses what has no key.
+    const lacksKeys = compaction !== null && chance(random, flawed);
     for (let i = 0; i < records; i++) {
       const timestampMs = nowMs - (chance(random, 0.2) ? random.below(500) : 0);
       const value = Buffer.from(`${id}/${i} ${PADDING.slice(0, random.below(paddingBytesMax))}`, 'latin1');
-      if (this.#builder.bytesWith({ timestampMs, key: null, value, headers: [] }) > settings.segmentBytes)
-        break;
-      this.#builder.add({ timestampMs, key: null, value, headers: [] });
+      let record: RecordInput = { timestampMs, key: null, value, headers: [] };
+      if (compaction && !lacksKeys) {
+        const drawn = this.#keyed(record, `${id}/${i}`, compaction.keys);
+        ({ record } = drawn);
+        keyed.push(drawn.keyed);
+      }
+      if (this.#builder.bytesWith(record) > settings.segmentBytes) break;
+      this.#builder.add(record);
       timestampsMs.push(timestampMs);
     }
+    keyed.length = Math.min(keyed.length, timestampsMs.length);
     const bytes = this.#builder.build({ codec: pick(random, CODECS) });
-    const flaw = chance(random, flawed) ? this.#spoil(bytes) : null;
-    return world.model.sending({ connection: this.#connection, topic, partition, bytes, timestampsMs, flaw });
+    const spoilt = chance(random, flawed) ? this.#spoil(bytes) : null;
+    const flaw = spoilt ?? (lacksKeys ? 'INVALID_RECORD' : null);
+    return world.model.sending({
+      ...{ connection: this.#connection, topic, partition, bytes, timestampsMs, keyed, flaw },
+    });
+  }
+
+  /** The record with a key, its name in a header, and maybe without a value. */
+  #keyed(
+    record: RecordInput,
+    name: string,
+    keys: number,
+  ): { readonly record: RecordInput; readonly keyed: KeyedRecord } {
+    const key = `k${this.random.below(keys)}`;
+    const isDeletion = chance(this.random, 0.15);
+    const value = isDeletion ? null : record.value;
+    const headers = [{ key: 'name', value: Buffer.from(name) }];
+    return { record: { ...record, key: Buffer.from(key), value, headers }, keyed: { key, isDeletion } };
   }
 
   #spoil(bytes: Buffer): ErrorName {

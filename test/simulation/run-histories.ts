@@ -13,6 +13,8 @@ export interface Summary {
   readonly histories: number;
   readonly acknowledgedRecords: number;
   readonly batchesRead: number;
+  readonly compactions: number;
+  readonly compactedRecords: number;
   readonly faults: FaultCounts;
   readonly failures: readonly Failure[];
   readonly elapsedMs: number;
@@ -26,6 +28,8 @@ export function runHistories(seeds: Iterable<number>, options: HistoryOptions = 
   let histories = 0;
   let acknowledgedRecords = 0;
   let batchesRead = 0;
+  let compactions = 0;
+  let compactedRecords = 0;
   for (const seed of seeds) {
     histories++;
     try {
@@ -35,6 +39,8 @@ export function runHistories(seeds: Iterable<number>, options: HistoryOptions = 
       if (result.faults.total < FAULTS_MIN) throw new Error('too few faults took effect');
       acknowledgedRecords += result.acknowledgedRecords;
       batchesRead += result.batchesRead;
+      compactions += result.compactions;
+      compactedRecords += result.compactedRecords;
       faults.addAll(result.faults);
     } catch (error) {
       failures.push({ seed, error: error instanceof Error ? error : new Error(String(error)) });
@@ -45,6 +51,8 @@ export function runHistories(seeds: Iterable<number>, options: HistoryOptions = 
     histories,
     acknowledgedRecords,
     batchesRead,
+    compactions,
+    compactedRecords,
     faults,
     failures,
     elapsedMs: performance.now() - startMs,
@@ -56,12 +64,15 @@ export function describe({
   histories,
   acknowledgedRecords,
   batchesRead,
+  compactions,
+  compactedRecords,
   faults,
   elapsedMs,
 }: Summary): string {
   const rate = ((1000 * histories) / elapsedMs).toFixed(1);
   return (
-    `${histories} histories (${rate} a second), ${acknowledgedRecords} records acknowledged, ${batchesRead} batches read; ` +
+    `${histories} histories (${rate} a second), ${acknowledgedRecords} records acknowledged, ${batchesRead} batches read, ` +
+    `${compactions} compactions that took ${compactedRecords} records; ` +
     `faults that took effect: ${faults}`
   );
 }

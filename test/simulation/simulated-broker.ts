@@ -11,6 +11,7 @@ import {
 import { LocalDoorbell } from '../../src/actor/doorbell.js';
 import { createViews, ViewReader } from '../../src/actor/view.js';
 import type { Clock } from '../../src/base/clock.js';
+import type { Logger } from '../../src/base/log.js';
 import type { Random } from '../../src/base/random.js';
 import type { SimulatedClock } from '../../src/base/simulated-clock.js';
 import {
@@ -41,6 +42,7 @@ import type { SimulatedDisk } from '../../src/io/simulated-disk.js';
 import { SimulatedJobs } from '../../src/io/simulated-jobs.js';
 import type { SimulatedNetwork } from '../../src/io/simulated-network.js';
 import type { LogRecovery } from '../../src/log/open-log.js';
+import { compactionSettings } from '../../src/partition/compaction-settings.js';
 import type { PartitionCommand, PartitionEvent, PartitionReply } from '../../src/partition/messages.js';
 import { PartitionHost } from '../../src/partition/partition-host.js';
 import { WriteBuffer } from '../../src/partition/write-buffer.js';
@@ -89,6 +91,8 @@ export interface BrokerWorld {
   readonly sabotage: Sabotage;
   /** A partition was opened. */
   readonly routed: (route: RouteImage) => void;
+  /** A worker has compacted a partition. */
+  readonly compacted: () => void;
 }
 
 export interface BrokerOptions {
@@ -192,7 +196,7 @@ export class SimulatedBroker {
     });
     startSupervisor(
       {
-        dataDirectory: DATA_DIRECTORY,
+        dataDirectories: [DATA_DIRECTORY],
         ...{ config, disk, jobs, clock, random, logger },
         tell: (event) => {
           link.emit(event);
@@ -403,14 +407,27 @@ export class SimulatedBroker {
         jobs: thread.jobs,
         clock: sabotage.workerClock?.(thread.clock) ?? thread.clock,
         random,
-        logger: world.trace.logger(thread.name),
+        logger: this.#listeningLogger(world.trace.logger(thread.name)),
         retentionCheckIntervalMs: world.config.logRetentionCheckIntervalMs,
+        compaction: compactionSettings(world.config),
         tell: (event) => link.emit(event),
         // Time passes, or a worker that tries again at once would try for ever.
         later: (run) => thread.clock.schedule(LATER_MS, run),
       });
       link.attach((command, reply) => host.receive(command, reply));
     });
+  }
+
+  /** Hears of compactions. */
+  #listeningLogger(logger: Logger): Logger {
+    const { compacted } = this.#options.world;
+    return {
+      ...logger,
+      info: (message, fields) => {
+        if (message === 'log compacted') compacted();
+        logger.info(message, fields);
+      },
+    };
   }
 
   #workerDied(worker: Worker, reason: string): void {

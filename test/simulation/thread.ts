@@ -34,10 +34,15 @@ export class Thread {
     this.#disk = new ThreadDisk(outside.disk, outside.weather, this, outside.clock);
     this.disk = this.#disk;
     this.jobs = {
-      run: (job, input, done) =>
-        outside.jobs.run(job, input, (error, output) => {
-          if (this.#alive) done(error, output);
-        }),
+      run: (job, input, done, urgency) =>
+        outside.jobs.run(
+          job,
+          input,
+          (error, output) => {
+            if (this.#alive) done(error, output);
+          },
+          urgency,
+        ),
     };
   }
 
@@ -127,6 +132,10 @@ class ThreadDisk implements Disk {
 
   size(file: DiskFile): number {
     return this.#call(() => this.#disk.size(file));
+  }
+
+  isCurrent(file: DiskFile): boolean {
+    return this.#call(() => this.#disk.isCurrent(file));
   }
 
   write(file: DiskFile, position: number, pieces: readonly Uint8Array[]): void {

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.js';
 import { type MetricsSource, type Sample, sample } from '../../base/metric.js';
 import { lagSamples } from '../../coordinator/group/group-metric-rows.js';
 import type { InspectDetail } from '../../partition/messages.js';
+import type { DataDirectoryReport } from '../data-directory-state.js';
 import type { Inspected, ThreadReport } from '../inspect-workers.js';
 import { notResponding } from '../inspect-workers.js';
 import { ALL_METRICS, STATE_METRICS } from '../metrics/all-metrics.js';
@@ -84,13 +85,21 @@ function samplesOf(state: BrokerState, inspected: Inspected | null): Sample[] {
   return [
     sample(STATE_METRICS.ready, [], ready ? 1 : 0),
     sample(STATE_METRICS.recovering, [], inspected?.recovering ?? 0),
+    sample(STATE_METRICS.recoveringBytes, [], inspected?.recoveringBytes ?? 0),
     ...threads.map(({ thread, responding }) =>
       sample(STATE_METRICS.responding, [thread], responding ? 1 : 0),
     ),
     ...threads.flatMap(({ thread, responding, logsOffline }) =>
       responding ? [sample(STATE_METRICS.logsOffline, [thread], logsOffline)] : [],
     ),
+    ...(inspected?.directories ?? []).flatMap(directorySamples),
     ...threads.flatMap(({ samples }) => samples),
     ...threads.flatMap(({ samples }) => lagSamples(samples, state.highWatermark)),
   ];
 }
+
+const directorySamples = ({ path, full, offline, partitions }: DataDirectoryReport): Sample[] => [
+  sample(STATE_METRICS.directoryFull, [path], full ? 1 : 0),
+  sample(STATE_METRICS.directoryOffline, [path], offline === null ? 0 : 1),
+  sample(STATE_METRICS.directoryPartitions, [path], partitions),
+];

@@ -85,10 +85,14 @@ export const serveProduce = serve(produce, ({ router, connection, version, body,
       return;
     }
     let at = 0;
+    const adviceFor = (place: number, error: ErrorName) =>
+      router.adviceFor(batches[place]?.entry, error) ?? null;
     const partition = ({ index }: { readonly index: number }) => {
       const { error, baseOffset, logAppendTimeMs, logStartOffset } =
-        results[at++] ?? notAppended('UNKNOWN_SERVER_ERROR');
-      return { index, errorCode: ERRORS[error].code, baseOffset, logAppendTimeMs, logStartOffset };
+        results[at] ?? notAppended('UNKNOWN_SERVER_ERROR');
+      const errorMessage = adviceFor(at++, error);
+      const errorCode = ERRORS[error].code;
+      return { index, errorCode, errorMessage, baseOffset, logAppendTimeMs, logStartOffset };
     };
     answer.reply({
       responses: topicData.map(({ name, topicId, partitionData }) => ({

@@ -1,4 +1,4 @@
-import type { Failure } from '../../base/errors.js';
+import type { ErrorName, Failure } from '../../base/errors.js';
 import {
   type ProducePartitionResult,
   type ProduceRequest,
@@ -35,7 +35,7 @@ export function handleProduce(
   let missing = request.partitions.length;
   submitAll(router, request, entries, place, (index, appended) => {
     results[index] = {
-      error: appended.error === 'NONE' ? null : { error: appended.error },
+      error: failureOf(router, entries[index], appended.error),
       baseOffset: appended.baseOffset,
       logAppendTimeMs: appended.logAppendTimeMs,
       logStartOffset: appended.logStartOffset,
@@ -61,6 +61,9 @@ export function produceWithoutAnswer(
   submitAll(router, request, entries, place, () => {});
   return true;
 }
+
+const failureOf = (router: Router, entry: PartitionEntry | undefined, error: ErrorName): Failure | null =>
+  error === 'NONE' ? null : { error, detail: router.adviceFor(entry, error) };
 
 const isKnown = (entry: PartitionEntry | undefined): entry is PartitionEntry => entry !== undefined;
 

@@ -73,14 +73,14 @@ function describePartition(
 ): PartitionDescription {
   const published = route?.view.read();
   if (!published || !size || size.error !== 'NONE') {
-    const error = size && size.error !== 'NONE' ? size.error : (failure?.error ?? 'NOT_LEADER_OR_FOLLOWER');
+    const sizeError = size && size.error !== 'NONE' ? size.error : 'NOT_LEADER_OR_FOLLOWER';
     return {
       partition: index,
       logStartOffset: 0,
       highWatermark: 0,
       logEndOffset: 0,
       sizeBytes: 0,
-      error: { error },
+      error: failure ? { error: failure.error, detail: failure.detail } : { error: sizeError },
     };
   }
   const { logStartOffset, highWatermark, logEndOffset } = published;

@@ -20,7 +20,7 @@ export const BROKER_FLAGS: readonly BrokerFlag[] = [
     option: 'dataDir',
     environment: 'ODRADEK_DATA_DIR',
     setting: BROKER_PROPERTIES.dataDirectories,
-    description: 'where the data lies; may be repeated, the first is used so far',
+    description: 'where the data lies; may be repeated, one for each disk, the first holds the metadata',
     repeatable: true,
   },
   {

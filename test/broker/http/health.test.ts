@@ -9,11 +9,14 @@ const thread = (name: string, report: Partial<ThreadReport> = {}): ThreadReport 
   samples: [],
   ...report,
 });
-const inspected = (threads: readonly ThreadReport[], recovering = 0): Inspected => ({
-  type: 'inspected',
-  threads,
-  recovering,
-});
+const inspected = (
+  threads: readonly ThreadReport[],
+  {
+    recovering = 0,
+    recoveringBytes = 0,
+    directories = [],
+  }: Partial<Pick<Inspected, 'recovering' | 'recoveringBytes' | 'directories'>> = {},
+): Inspected => ({ type: 'inspected', threads, recovering, recoveringBytes, directories });
 
 describe('readinessOf', () => {
   it('is ready when every thread answers and the disk takes what is written', () => {
@@ -37,7 +40,33 @@ describe('readinessOf', () => {
     expect(readinessOf(null, three).reason).toContain('3 logs are offline');
   });
 
+  it('is not ready while a data directory is offline', () => {
+    const directories = [
+      { path: '/a', full: false, offline: null, partitions: 3 },
+      { path: '/b', full: false, offline: 'cannot write (EROFS)', partitions: 2 },
+    ];
+    expect(readinessOf(null, inspected([thread('supervisor')], { directories }))).toEqual({
+      ready: false,
+      reason: 'the data directory /b is offline: cannot write (EROFS)',
+    });
+  });
+
+  it('is ready while a disk is full, because it is read, and names it', () => {
+    const directories = [
+      { path: '/a', full: true, offline: null, partitions: 3 },
+      { path: '/b', full: false, offline: null, partitions: 2 },
+    ];
+    expect(readinessOf(null, inspected([thread('supervisor')], { directories }))).toEqual({
+      ready: true,
+      full: ['/a'],
+    });
+  });
+
   it('is ready while partitions recover in the background, and says so', () => {
-    expect(readinessOf(null, inspected([thread('supervisor')], 7))).toEqual({ ready: true, recovering: 7 });
+    const recovery = { recovering: 7, recoveringBytes: 1000 };
+    expect(readinessOf(null, inspected([thread('supervisor')], recovery))).toEqual({
+      ready: true,
+      ...recovery,
+    });
   });
 });

@@ -17,6 +17,8 @@ const HEALTHY: Inspected = {
     },
   ],
   recovering: 0,
+  recoveringBytes: 0,
+  directories: [{ path: '/data', full: false, offline: null, partitions: 5 }],
 };
 
 function scene(state: Partial<BrokerState> = {}) {

@@ -159,6 +159,13 @@ describe('Produce', () => {
     expect((await append(connection, refused, good)).baseOffset).toBe(0);
   });
 
+  it('says what a compacted topic needs', async () => {
+    const compacted = await createTopic(connection, 'compacted', 1, { 'cleanup.policy': 'compact' });
+    const { errorCode, errorMessage } = await append(connection, compacted, batchOf(['no key']));
+    expect(errorCode).toBe(87);
+    expect(errorMessage).toMatch(/every record needs a key/);
+  });
+
   it('takes zstd from the version on whose clients know it', async () => {
     const zipped = await createTopic(connection, 'zipped');
     const records = batchOf(['y'.repeat(1000)], { codec: 'zstd' });

@@ -92,7 +92,7 @@ describe('Groups', () => {
     // Another joins: its request waits until the first one has come too.
     const second = await member({ groupId });
     const joining = second.join();
-    await vi.waitUntil(async () => (await first.heartbeat()) === 27);
+    await vi.waitUntil(async () => (await first.heartbeat()) === 27, { timeout: 20_000 });
     expect((await stateOf(groupId)).groupState).toBe('PreparingRebalance');
     expect(await first.commit('orders', 0, 7)).toBe(0); // What it has done so far.
     expect(await first.join()).toBe(0);
@@ -131,7 +131,7 @@ describe('Groups', () => {
 
     expect(await second.leave()).toBe(0);
     expect(await second.heartbeat()).toBe(25);
-    await vi.waitUntil(async () => (await first.heartbeat()) === 27);
+    await vi.waitUntil(async () => (await first.heartbeat()) === 27, { timeout: 20_000 });
     await first.joinAlone({ orders: [0, 1, 2, 3] });
     expect(first.generation).toBe(3);
     expect(await first.leave()).toBe(0);
@@ -245,9 +245,9 @@ describe('Groups', () => {
     await first.joinAlone({});
     const second = await GroupMember.connect(own.kafka, { groupId, ...timeouts });
     const joining = second.join();
-    await vi.waitUntil(async () => (await first.heartbeat()) === 27);
+    await vi.waitUntil(async () => (await first.heartbeat()) === 27, { timeout: 20_000 });
     const behind = second.connection.ask(heartbeat, 4, { groupId, generationId: 1, memberId: 'x' });
-    await vi.waitUntil(async () => (await first.heartbeat()) === 27);
+    await vi.waitUntil(async () => (await first.heartbeat()) === 27, { timeout: 20_000 });
     expect(second.connection.unanswered).toBe(2);
     await own.close();
     // Whoever waited is told to look for the coordinator again.
@@ -273,7 +273,7 @@ describe('Groups', () => {
         protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
       });
     }
-    await vi.waitUntil(async () => (await stateOf(groupId)).members.length === 21);
+    await vi.waitUntil(async () => (await stateOf(groupId)).members.length === 21, { timeout: 20_000 });
     await Promise.all(
       leavers.map((leaver, index) => (index % 2 === 0 ? leaver.close() : leaver.socket.resetAndDestroy())),
     );

@@ -134,12 +134,12 @@ describe('Subscriptions', () => {
       ...credit,
       streams: [stream(1), stream(2, 1)],
     });
-    await vi.waitUntil(() => new Set(seen).size === 2);
+    await vi.waitUntil(() => new Set(seen).size === 2, { timeout: 20_000 });
     await connection.must({ type: 'changeSubscription', subscriptionId: 1, endStreamIds: [1], begin: [] });
     seen.length = 0;
     await produce(0, batchOf(10));
     await produce(1, batchOf(10));
-    await vi.waitUntil(() => seen.length > 0);
+    await vi.waitUntil(() => seen.length > 0, { timeout: 20_000 });
     expect(new Set(seen)).toEqual(new Set([2]));
     await connection.must({ type: 'unsubscribe', subscriptionId: 1 });
     seen.length = 0;

@@ -88,7 +88,7 @@ describe('loadBrokerConfig', () => {
     const given = sources({
       file: 'num.partitions=0',
       environment: { ODRADEK_WORKERS: 'many' },
-      options: { config: 'broker.properties', nodeId: 'x', set: ['log.dir=/a'] },
+      options: { config: 'broker.properties', nodeId: 'x', set: ['log.dis=/a'] },
     });
     const load = () => loadBrokerConfig(given);
     expect(load).toThrow(UsageError);
@@ -97,7 +97,7 @@ describe('loadBrokerConfig', () => {
     );
     expect(load).toThrow(/odradek.workers=many is not valid: .* \(ODRADEK_WORKERS\)/);
     expect(load).toThrow(/num.partitions=0 is not valid: .* \(broker.properties, line 1\)/);
-    expect(load).toThrow('log.dir is not a broker setting of Odradek; did you mean log.dirs? (--set)');
+    expect(load).toThrow('log.dis is not a broker setting of Odradek; did you mean log.dirs? (--set)');
   });
 
   it.each([

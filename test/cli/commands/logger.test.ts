@@ -50,6 +50,6 @@ describe('createLogger', () => {
     for (let line = 0; line < 1000; line++) logger.info('line', { line });
     logger.flushSync();
     // What was under way when the end came is in the hands of a thread of its own.
-    await vi.waitFor(() => expect(written().match(/\n/g)).toHaveLength(1000));
+    await vi.waitFor(() => expect(written().match(/\n/g)).toHaveLength(1000), { timeout: 20_000 });
   });
 });
