@@ -1,0 +1,283 @@
+// Appending, flushing, truncating: what the owner of a log promises about the disk.
+import type { Mutant } from '../mutant.js';
+
+const LOG = 'test/log/log.test.ts';
+const OPEN_LOG = 'test/log/open-log.test.ts';
+const POWER = 'test/log/power-loss.test.ts';
+
+export const LOG_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'fsync-skipped-at-flush',
+    wrong: 'A flush counts as done though the batches were never synced.',
+    file: 'src/log/segment.ts',
+    piece: 'this.#disk.sync(this.#log(), (error) => {',
+    replacement:
+      '((_file: DiskFile, synced: (error: DiskError | null) => void) => synced(null))(this.#log(), (error) => {',
+    caughtBy: { file: LOG, name: 'makes everything durable and moves the recovery point' },
+  },
+  {
+    name: 'fsync-of-active-segment-only',
+    wrong: 'A flush moves the recovery point over sealed segments that it does not sync.',
+    file: 'src/log/flusher.ts',
+    piece: 'const dirty = log.segments.filter((segment) => segment.dirty);',
+    replacement: 'const dirty = log.segments.filter((segment) => segment.dirty && segment === log.active);',
+    caughtBy: { file: LOG, name: 'makes everything durable and moves the recovery point' },
+  },
+  {
+    name: 'fsync-skipped-at-roll',
+    wrong: 'A sealed segment is not synced before somebody asks for a flush.',
+    file: 'src/log/log.ts',
+    piece: `    this.#takeSnapshot();
+    this.#drawJitter();
+    this.#flusher.flush();`,
+    replacement: `    this.#takeSnapshot();
+    this.#drawJitter();`,
+    caughtBy: { file: LOG, name: 'syncs a sealed segment in the background' },
+  },
+  {
+    name: 'folder-not-synced-with-new-files',
+    wrong: 'The names of new segments are not synced: a loss of power takes whole files.',
+    file: 'src/log/flusher.ts',
+    piece: '    if (newNames) steps.push(',
+    replacement: '    if (!newNames) steps.push(',
+    caughtBy: {
+      file: POWER,
+      name: 'has all that a flush covered, though the snapshot of the producers could not be written',
+    },
+  },
+  {
+    name: 'recovery-point-before-sync',
+    wrong: 'The recovery point moves when a flush begins, not when it ends.',
+    file: 'src/log/flusher.ts',
+    piece:
+      '    runSteps(clock, steps, (error) => {\n      if (!error && this.#recoveryPoint < target) this.#recoveryPoint = target;',
+    replacement: '    this.#recoveryPoint = target;\n    runSteps(clock, steps, (error) => {',
+    caughtBy: { file: LOG, name: 'makes everything durable and moves the recovery point' },
+  },
+  {
+    name: 'recovery-point-after-failed-sync',
+    wrong: 'The recovery point moves though the sync failed.',
+    file: 'src/log/flusher.ts',
+    piece: 'if (!error && this.#recoveryPoint < target) this.#recoveryPoint = target;',
+    replacement: 'if (this.#recoveryPoint < target) this.#recoveryPoint = target;',
+    caughtBy: { file: LOG, name: 'takes the log offline when data cannot be synced' },
+  },
+  {
+    name: 'recovery-point-at-the-end',
+    wrong: 'What was appended while a flush ran counts as durable too.',
+    file: 'src/log/flusher.ts',
+    piece: 'if (!error && this.#recoveryPoint < target) this.#recoveryPoint = target;',
+    replacement:
+      'if (!error && this.#recoveryPoint < target) this.#recoveryPoint = this.#options.log().logEndOffset;',
+    caughtBy: {
+      file: LOG,
+      name: 'starts by itself flush.ms after an append, also one that came while another flush ran',
+    },
+  },
+  {
+    name: 'clean-after-sync-of-less',
+    wrong: 'A segment that grew while it was synced counts as synced to its new end.',
+    file: 'src/log/segment.ts',
+    piece: 'this.#syncedBytes = Math.max(this.#syncedBytes, syncedBytes);',
+    replacement: 'this.#syncedBytes = Math.max(this.#syncedBytes, this.#bytes);',
+    caughtBy: { file: LOG, name: 'shares one pass among those who ask while another runs' },
+  },
+  {
+    name: 'index-clean-after-failed-sync',
+    wrong: 'An index whose sync failed counts as synced.',
+    file: 'src/log/entry-file.ts',
+    piece: 'if (error) this.#dirty = true;',
+    replacement: 'if (error) this.#dirty = false;',
+    caughtBy: { file: 'test/log/entry-file.test.ts', name: 'is clean after a sync, unless the sync failed' },
+  },
+  {
+    name: 'log-goes-on-after-failed-sync',
+    wrong: 'A log goes on after a sync that failed, though the kernel has dropped what it could not write.',
+    file: 'src/log/flusher.ts',
+    piece: '        if (error instanceof DiskError) goOffline(error);\n',
+    replacement: '',
+    caughtBy: { file: LOG, name: 'takes the log offline when data cannot be synced' },
+  },
+  {
+    name: 'log-end-before-write',
+    wrong: 'The end of the log moves before the batches are written, and stays there if they cannot be.',
+    file: 'src/log/log.ts',
+    piece: `    try {
+      active.append(batches, start, end, this.#config.indexIntervalBytes, this.#indexFailed);`,
+    replacement: `    this.#logEndOffset = nextOffset;
+    try {
+      active.append(batches, start, end, this.#config.indexIntervalBytes, this.#indexFailed);`,
+    caughtBy: {
+      file: LOG,
+      name: 'cuts a failed write back to the last batch and says how many batches were appended',
+    },
+  },
+  {
+    name: 'failed-append-not-cut-back',
+    wrong: 'What a failed write left in the file stays there.',
+    file: 'src/log/log.ts',
+    piece: 'if (error instanceof DiskError) this.#cutBack(active, error);',
+    replacement: '',
+    caughtBy: {
+      file: LOG,
+      name: 'cuts a failed write back to the last batch and says how many batches were appended',
+    },
+  },
+  {
+    name: 'offset-index-one-too-far',
+    wrong: 'Entries of the offset index name the offset behind the batch that they point at.',
+    file: 'src/log/segment.ts',
+    piece: 'this.#offsetIndex.append(lastOffset, this.#bytes);',
+    replacement: 'this.#offsetIndex.append(toOffset(lastOffset + 1), this.#bytes);',
+    caughtBy: { file: LOG, name: 'writes the index files that Kafka writes for the same batches' },
+  },
+  {
+    name: 'offset-index-of-batch-end',
+    wrong: 'Entries of the offset index point at the end of their batch.',
+    file: 'src/log/segment.ts',
+    piece: 'this.#offsetIndex.append(lastOffset, this.#bytes);',
+    replacement: 'this.#offsetIndex.append(lastOffset, this.#bytes + batch.bytes.length);',
+    caughtBy: { file: LOG, name: 'writes the index files that Kafka writes for the same batches' },
+  },
+  {
+    name: 'time-index-of-last-batch',
+    wrong: 'An entry of the time index has the timestamp of the newest batch, not the greatest so far.',
+    file: 'src/log/segment.ts',
+    piece: `        this.#timeIndex.append(this.#maxTimestampMs, this.#maxTimestampOffset);
+      } catch`,
+    replacement: `        this.#timeIndex.append(maxTimestampMs, lastOffset);
+      } catch`,
+    caughtBy: { file: LOG, name: 'writes the index files that Kafka writes for the same batches' },
+  },
+  {
+    name: 'time-index-goes-back',
+    wrong: 'The time index takes a timestamp that is below the one before it.',
+    file: 'src/log/time-index.ts',
+    piece: 'if (timestampMs <= this.#lastTimestampMs) return;',
+    replacement: 'if (timestampMs === this.#lastTimestampMs) return;',
+    caughtBy: {
+      file: 'test/log/time-index.test.ts',
+      name: 'takes a timestamp only if it is above the last one',
+    },
+  },
+  {
+    name: 'checkpoint-not-synced',
+    wrong: 'A checkpoint is renamed into place before its content is synced.',
+    file: 'src/log/checkpoint-file.ts',
+    piece: '  disk.sync(file, finish);',
+    replacement: '  finish(null);',
+    caughtBy: {
+      file: 'test/log/checkpoint-file.test.ts',
+      name: 'leaves the old content or the new one, whenever the power goes',
+    },
+  },
+  {
+    name: 'checkpoint-folder-not-synced',
+    wrong: 'A checkpoint counts as durable though its rename is not.',
+    file: 'src/log/checkpoint-file.ts',
+    piece: 'else disk.syncDirectory(dirname(path), done);',
+    replacement: 'else done(null);',
+    caughtBy: {
+      file: 'test/log/checkpoint-file.test.ts',
+      name: 'leaves the old content or the new one, whenever the power goes',
+    },
+  },
+  {
+    name: 'checkpoint-of-earlier-content',
+    wrong: 'Of two contents that wait for a checkpoint file the older one is written.',
+    file: 'src/log/checkpoint-file.ts',
+    piece: '      this.#next.content = content;\n',
+    replacement: '',
+    caughtBy: {
+      file: 'test/log/checkpoint-file.test.ts',
+      name: 'writes the newest of the contents that came meanwhile',
+    },
+  },
+  {
+    name: 'epochs-not-saved-by-flush',
+    wrong: 'A flush moves the recovery point over leader epochs whose checkpoint could not be written.',
+    file: 'src/log/log.ts',
+    piece: 'const steps: Step[] = this.#epochs.unsaved ? [(next) => this.#epochs.save(next)] : [];',
+    replacement: 'const steps: Step[] = [];',
+    caughtBy: { file: LOG, name: 'shares one pass among those who ask while another runs' },
+  },
+  {
+    name: 'epoch-of-append-not-noted',
+    wrong: 'A leader epoch that begins with an appended batch is not noted.',
+    file: 'src/log/log.ts',
+    piece: '    this.#epochs.assign(leaderEpoch, baseOffset);\n',
+    replacement: '',
+    caughtBy: {
+      file: LOG,
+      name: 'does not move the recovery point past leader epochs that could not be saved',
+    },
+  },
+  {
+    name: 'epochs-not-truncated',
+    wrong: 'Leader epochs of batches that were cut off stay.',
+    file: 'src/log/log.ts',
+    piece: '    this.#epochs.truncateFromEnd(this.#logEndOffset);\n',
+    replacement: '',
+    caughtBy: { file: LOG, name: 'ends the log before the batch that holds offset' },
+  },
+  {
+    name: 'epoch-ends-too-late',
+    wrong:
+      'An epoch is said to end where the log does, even if others follow: a diverged follower keeps its tail.',
+    file: 'src/log/leader-epochs.ts',
+    piece: 'endOffset: next.startOffset };',
+    replacement: 'endOffset: logEndOffset };',
+    caughtBy: { file: 'test/log/leader-epochs.test.ts', name: 'tells where an epoch ends' },
+  },
+  {
+    name: 'truncation-leaves-recovery-point',
+    wrong: 'After a truncation the recovery point lies behind the end of the log.',
+    file: 'src/log/log.ts',
+    piece: '    this.#flusher.cutTo(this.#logEndOffset);\n',
+    replacement: '',
+    caughtBy: { file: LOG, name: 'ends the log before the batch that holds offset' },
+  },
+  {
+    name: 'truncation-from-the-oldest',
+    wrong: 'A truncation removes the oldest segments first: a loss of power leaves a hole.',
+    file: 'src/log/log.ts',
+    piece: 'const removed = this.#segments.slice(kept.length).reverse();',
+    replacement: 'const removed = this.#segments.slice(kept.length);',
+    caughtBy: { file: POWER, name: 'has no hole after a truncation that it interrupts' },
+  },
+  {
+    name: 'truncation-without-folder-sync',
+    wrong: 'A truncation ends before it is certain that the removed segments stay away.',
+    file: 'src/log/log.ts',
+    piece: '      (next) => this.#disk.syncDirectory(this.#options.directory, next),\n    ]);',
+    replacement: '    ]);',
+    caughtBy: { file: POWER, name: 'has no hole after a truncation that it interrupts' },
+  },
+  {
+    name: 'close-without-flush',
+    wrong: 'A log closes without a flush, and says that all is well.',
+    file: 'src/log/log.ts',
+    piece: '    this.#end();\n    this.#flusher.flush((error) => {',
+    replacement: '    this.#end();\n    ((closed: StepDone) => closed(null))((error) => {',
+    caughtBy: { file: LOG, name: 'goes on when an index cannot be written' },
+  },
+  {
+    name: 'partition-metadata-before-folder-name',
+    wrong: 'A folder says whose it is before its own name is on the disk.',
+    file: 'src/log/open-log.ts',
+    piece: '        (then) => this.#disk.syncDirectory(dirname(directory), then),\n',
+    replacement: '',
+    caughtBy: {
+      file: LOG,
+      name: 'has the folder, its name and partition.metadata on the disk before it is open',
+    },
+  },
+  {
+    name: 'foreign-folder-taken-over',
+    wrong: 'A new topic takes over what a deleted one of its name left in the folder.',
+    file: 'src/log/open-log.ts',
+    piece: '    if (found === topicId) {',
+    replacement: '    if (found) {',
+    caughtBy: { file: OPEN_LOG, name: 'refuses a folder that belongs to another topic' },
+  },
+];
