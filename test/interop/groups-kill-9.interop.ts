@@ -45,6 +45,7 @@ describe(`offsets committed to ${isRealKafka ? 'Kafka' : 'Odradek'}`, () => {
   const clients: readonly GroupClient[] = [LIBRDKAFKA, KAFKAJS];
   const groups: Group[] = [];
   let broker: GroupBroker;
+  let leftInAll = 0;
 
   beforeAll(async () => {
     broker = await startGroupBroker('groups-kill-9');
@@ -84,7 +85,7 @@ describe(`offsets committed to ${isRealKafka ? 'Kafka' : 'Odradek'}`, () => {
     await quiet(groups.flatMap((group) => group.living));
     const acknowledged = groups.map((group) => acknowledgedBy(group.living));
     const left = loaded.records.count - loaded.processed;
-    expect(left).toBeGreaterThan(0);
+    leftInAll += left;
     await broker.restart();
     for (const [index, group] of groups.entries()) {
       const found = await group.committed();
@@ -115,6 +116,7 @@ describe(`offsets committed to ${isRealKafka ? 'Kafka' : 'Odradek'}`, () => {
   }
 
   it('are those of the whole log in the end, each record once', async () => {
+    expect(leftInAll).toBeGreaterThan(0);
     for (const group of groups) {
       const ledger = await group.finish();
       const { lost, disorder, unexplained, duplicates, records, commitsFailed } = ledger;

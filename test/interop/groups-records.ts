@@ -8,8 +8,8 @@ const KEYS = 96;
 /** Of each partition one record, twice, and a short pause: some hundreds a second. */
 const RECORDS_PER_SEND = 24;
 const PAUSE_MS = 60;
-const CREATED_WITHIN = { timeout: 20_000, interval: 50 };
-const FETCHED_WITHIN = { timeout: 20_000, interval: 50 };
+const CREATED_WITHIN = { timeout: 60_000, interval: 50 };
+const FETCHED_WITHIN = { timeout: 60_000, interval: 50 };
 
 const kafkaAt = (bootstrap: string) =>
   new Kafka({ brokers: [bootstrap], clientId: 'records', logLevel: logLevel.NOTHING });

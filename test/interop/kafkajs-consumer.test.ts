@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 const TOPIC = 'orders';
 const PARTITIONS = 6;
 const GROUP = 'billing';
-const WITHIN = { timeout: 20_000, interval: 20 };
+const WITHIN = { timeout: 60_000, interval: 20 };
 
 /** A member of the group, and what it was given. */
 class Member {
@@ -52,7 +52,7 @@ class Member {
   }
 }
 
-describe('kafkajs in a group', () => {
+describe('kafkajs in a group', { timeout: 180_000 }, () => {
   let broker: TestBroker;
   let kafka: Kafka;
   let admin: Admin;

@@ -1,7 +1,6 @@
-// kafkajs as a writer of lots. Of the codecs it brings only gzip; others are registered with the libraries that its own
-// plug-ins use.
-import { createRequire } from 'node:module';
-import { CompressionCodecs, CompressionTypes, Kafka, logLevel, type Message, Partitioners } from 'kafkajs';
+// kafkajs as a writer of lots.
+import './kafkajs-codecs.js';
+import { CompressionTypes, Kafka, logLevel, type Message, Partitioners } from 'kafkajs';
 import { type Lot, type LotRecord, recordsOf, TOPIC_CONFIG } from './lot.js';
 
 const CODECS: Readonly<Record<Lot['codec'], CompressionTypes>> = {
@@ -13,29 +12,6 @@ const CODECS: Readonly<Record<Lot['codec'], CompressionTypes>> = {
 };
 const ACKS: Readonly<Record<Lot['acks'], number>> = { '0': 0, '1': 1, all: -1 };
 const RECORDS_PER_SEND = 100;
-
-/** What kafkajs hands to a codec. */
-interface Encoder {
-  readonly buffer: Buffer;
-}
-
-const require = createRequire(import.meta.url);
-const snappy: { compress(bytes: Buffer): Promise<Buffer> } = require('snappy');
-const lz4: { compressFrame(bytes: Buffer): Promise<Buffer> } = require('lz4-napi');
-const zstd: { compress(bytes: Buffer): Promise<Buffer> } = { compress: zstdCompress };
-
-async function zstdCompress(bytes: Buffer): Promise<Buffer> {
-  const { Encoder } = require('@toondepauw/node-zstd');
-  return new Encoder(3).encode(bytes);
-}
-
-const codec = (compress: (bytes: Buffer) => Promise<Buffer>) => () => ({
-  compress: ({ buffer }: Encoder) => compress(buffer),
-  decompress: () => Promise.reject(new Error('nothing is read here')),
-});
-CompressionCodecs[CompressionTypes.Snappy] = codec((bytes) => snappy.compress(bytes));
-CompressionCodecs[CompressionTypes.LZ4] = codec((bytes) => lz4.compressFrame(bytes));
-CompressionCodecs[CompressionTypes.ZSTD] = codec((bytes) => zstd.compress(bytes));
 
 /** Creates the lots' topics and writes their records. Throws, with the place, if an answer is not what it must be. */
 export async function writeWithKafkajs(bootstrap: string, lots: readonly Lot[]): Promise<void> {

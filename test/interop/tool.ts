@@ -13,7 +13,8 @@ export type Tool = { readonly command: readonly string[] } | { readonly missing:
 
 export const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-const ERRORS_BYTES_MAX = 10_000;
+/** Kafka's log tool has much to say of compacted segments. */
+const ERRORS_BYTES_MAX = 4_000_000;
 
 export interface RunOptions {
   /** Called for each line of its standard output; default: they are dropped. */
@@ -46,7 +47,8 @@ export function start(
   });
   createInterface(child.stdout).on('line', onLine);
   const ended = once(child, 'close').then(([code, signal]) => {
-    if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code ?? signal}: ${errors}`);
+    if (code !== 0)
+      throw new Error(`${command.join(' ')} ended with ${code ?? signal}: ${errors.slice(-10_000)}`);
     return errors;
   });
   return { child, ended };
