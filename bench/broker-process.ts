@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { deferred } from '../src/client/deferred.js';
+import { type Deferred, deferred } from '../src/client/deferred.js';
 import { LineProcess } from './child-process.js';
 import { WireConnection } from './load/wire-connection.js';
 
@@ -12,7 +12,11 @@ export interface BrokerProcessOptions {
   readonly settings: readonly string[];
   /** Whether Kafka's door is open, too; default: not. */
   readonly opensKafkaDoor?: boolean;
+  /** Whether health and metrics can be asked for; default: not. */
+  readonly opensHttpDoor?: boolean;
 }
+
+export type LogLine = Readonly<Record<string, unknown>>;
 
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 30_000;
@@ -25,8 +29,11 @@ export class BrokerProcess {
   readonly #log: string[] = [];
   readonly #startedAtMs = performance.now();
   readonly #ready = deferred<ReadyAddresses>();
+  readonly #recovered = deferred<number>();
+  readonly #awaited = new Map<string, Deferred<LogLine>>();
   #port = 0;
   #kafkaPort = 0;
+  #httpPort = 0;
   #readyMs = 0;
   #helloMs = 0;
 
@@ -44,11 +51,20 @@ export class BrokerProcess {
   }
 
   private constructor(options: BrokerProcessOptions) {
-    const { dataDirectory, profileDirectory, settings, opensKafkaDoor = false } = options;
+    const {
+      dataDirectory,
+      profileDirectory,
+      settings,
+      opensKafkaDoor = false,
+      opensHttpDoor = false,
+    } = options;
     this.dataDirectory = dataDirectory;
     const profile = profileDirectory === null ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDirectory];
-    const kafka = opensKafkaDoor ? '127.0.0.1:0' : 'off';
-    const doors = ['--native-listen', '127.0.0.1:0', '--kafka-listen', kafka, '--http-listen', 'off'];
+    const door = (opens: boolean) => (opens ? '127.0.0.1:0' : 'off');
+    const doors = [
+      ...['--native-listen', '127.0.0.1:0', '--kafka-listen', door(opensKafkaDoor)],
+      ...['--http-listen', door(opensHttpDoor)],
+    ];
     const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
     this.#process = new LineProcess(
       [
@@ -62,8 +78,8 @@ export class BrokerProcess {
       (line) => this.#logged(line),
     );
     this.#process.ended.then(
-      () => this.#ready.reject(new Error('The broker ended before it was ready.')),
-      (error: unknown) => this.#ready.reject(error),
+      () => this.#ended(new Error('The broker ended.')),
+      (error: unknown) => this.#ended(error),
     );
   }
 
@@ -78,6 +94,11 @@ export class BrokerProcess {
   /** Of Kafka's door; 0 if it is closed. */
   get kafkaPort(): number {
     return this.#kafkaPort;
+  }
+
+  /** Of the door for health and metrics; 0 if it is closed. */
+  get httpPort(): number {
+    return this.#httpPort;
   }
 
   /** From the spawn until now. */
@@ -95,9 +116,27 @@ export class BrokerProcess {
     return this.#helloMs;
   }
 
+  /** From the spawn to the line that says that all logs are recovered, which comes only after a crash. */
+  get recoveredMs(): Promise<number> {
+    return this.#recovered.promise;
+  }
+
   /** The last of what it said, for a report of what went wrong. */
   get lastWords(): string {
     return [...this.#log, this.#process.stderr].filter((text) => text !== '').join('\n');
+  }
+
+  /** Ends it as `kill -9` does. */
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#process.ended;
+  }
+
+  /** The next line of its log with this message. Rejected if the broker ends before. */
+  nextLine(message: string): Promise<LogLine> {
+    const awaited = this.#awaited.get(message) ?? deferred<LogLine>();
+    this.#awaited.set(message, awaited);
+    return awaited.promise;
   }
 
   /** Stops it cleanly; throws if that does not work. */
@@ -114,10 +153,11 @@ export class BrokerProcess {
       this.#ready.reject(new Error(`The broker was not ready within ${START_DEADLINE_MS / 1000} s.`));
     }, START_DEADLINE_MS);
     try {
-      const { native, kafka } = await this.#ready.promise;
+      const { native, kafka, http } = await this.#ready.promise;
       this.#readyMs = this.ageMs;
       this.#port = portOf(native);
       this.#kafkaPort = kafka === null ? 0 : portOf(kafka);
+      this.#httpPort = http === null ? 0 : portOf(http);
       const connection = await WireConnection.open(this.#port);
       this.#helloMs = this.ageMs;
       connection.close();
@@ -130,11 +170,22 @@ export class BrokerProcess {
     }
   }
 
+  #ended(error: unknown): void {
+    this.#ready.reject(error);
+    for (const { reject } of this.#awaited.values()) reject(error);
+  }
+
   #logged(line: string): void {
     this.#log.push(line);
     if (this.#log.length > LOG_LINES_KEPT) this.#log.shift();
+    if (line.includes('"logs recovered"')) this.#recovered.resolve(this.ageMs);
     const addresses = readyAddresses(line);
     if (addresses !== null) this.#ready.resolve(addresses);
+    for (const [message, awaited] of this.#awaited) {
+      if (!line.includes(`"msg":"${message}"`)) continue;
+      this.#awaited.delete(message);
+      awaited.resolve(JSON.parse(line) as LogLine);
+    }
   }
 }
 
@@ -144,15 +195,18 @@ export interface ReadyAddresses {
   readonly native: string;
   /** null if Kafka's door is closed. */
   readonly kafka: string | null;
+  /** null if the door for health and metrics is closed. */
+  readonly http: string | null;
 }
 
 /** The addresses of the doors, if this is the line of the broker's log that says that they are open. */
 export function readyAddresses(line: string): ReadyAddresses | null {
   if (!line.includes('"broker ready"')) return null;
   try {
-    const { msg, native, kafka } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    const { msg, native, kafka, http } = JSON.parse(line) as Readonly<Record<string, unknown>>;
     if (msg !== 'broker ready' || typeof native !== 'string') return null;
-    return { native, kafka: typeof kafka === 'string' ? kafka : null };
+    const addressOf = (value: unknown) => (typeof value === 'string' ? value : null);
+    return { native, kafka: addressOf(kafka), http: addressOf(http) };
   } catch {
     // Some other text that a library printed.
     return null;

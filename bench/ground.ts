@@ -124,7 +124,11 @@ export class Ground {
   }
 
   /** Creates a topic, has `work` done with it, and removes its data, so that the page cache is free again. */
-  async withTopic<Value>(partitions: number, work: (topic: string) => Promise<Value>): Promise<Value> {
+  async withTopic<Value>(
+    partitions: number,
+    work: (topic: string) => Promise<Value>,
+    configs: Readonly<Record<string, string>> = {},
+  ): Promise<Value> {
     const name = this.#newName('topic');
     const connection = await WireConnection.open(this.broker.port);
     try {
@@ -133,7 +137,10 @@ export class Ground {
         name,
         partitions,
         replicationFactor: 1,
-        configs: [{ name: 'file.delete.delay.ms', value: '0' }],
+        configs: Object.entries({ 'file.delete.delay.ms': '0', ...configs }).map(([name, value]) => ({
+          name,
+          value,
+        })),
         validateOnly: false,
       });
       const value = await work(name);
@@ -146,16 +153,27 @@ export class Ground {
   }
 
   /** Runs a load generator against the broker. */
-  async load(job: BrokerJob): Promise<Run<LoadResult>> {
+  load(job: BrokerJob): Promise<Run<LoadResult>> {
+    return this.watch(
+      () => new JobProcess<LoadResult & WholeProcess>('load', job, JOB_DEADLINE_MS).result,
+      ({ processSeconds }) => processSeconds,
+    );
+  }
+
+  /** Does something with the broker; `ours` says what CPU it took besides the broker's and this process's. */
+  async watch<Result>(
+    work: () => Promise<Result>,
+    ours: (result: Result) => number = () => 0,
+  ): Promise<Run<Result>> {
     const { pid } = this.broker;
     const before = this.proc?.cpu(pid);
     const { result, others } = await this.#watched(async (others) => {
-      const result = await new JobProcess<LoadResult & WholeProcess>('load', job, JOB_DEADLINE_MS).result;
+      const result = await work();
       await wait(SETTLE_MS);
       const after = this.proc?.cpu(pid);
       const cpu =
         before && after ? { user: after.user - before.user, system: after.system - before.system } : null;
-      others.ours(result.processSeconds + (cpu ? cpu.user + cpu.system : 0));
+      others.ours(ours(result) + (cpu ? cpu.user + cpu.system : 0));
       return { result, cpu };
     });
     return { ...result, others };

@@ -70,6 +70,22 @@ export interface KafkaJsJob extends Omit<ClientJob, 'type'> {
   readonly type: 'kafkajs-produce' | 'kafkajs-consume';
 }
 
+/**
+ * Produces records whose keys come again into one partition, in an order that can be computed; or reads what a compaction has
+ * left of them, and compares it record by record with what must be left.
+ */
+export interface KeyedJob {
+  readonly type: 'keyed-produce' | 'keyed-check';
+  readonly port: Port;
+  readonly topic: string;
+  readonly records: number;
+  /** Different ones; no more than there are records. */
+  readonly keys: number;
+  readonly valueBytes: number;
+  /** What lies below has been compacted. */
+  readonly compactedTo: number;
+}
+
 /** Groups, each member with a connection of its own, that do nothing but tell that they live. */
 export interface GroupHeartbeatsJob {
   readonly type: 'group-heartbeats';
@@ -129,6 +145,7 @@ export type LoadJob =
   | PacedJob
   | ClientJob
   | KafkaJsJob
+  | KeyedJob
   | GroupJob
   | SendJob
   | ReceiveJob;

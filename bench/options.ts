@@ -9,6 +9,9 @@ export interface BenchOptions {
   /** Of record batches in one turn of a throughput row. */
   readonly bytes: number;
   readonly requests: number;
+  /** What the logs of the recovery rows hold together, and how many they are. */
+  readonly recoveryBytes: number;
+  readonly recoveryPartitions: number;
   readonly latencySeconds: number;
   readonly idleSeconds: number;
   readonly fetchBytes: number;
@@ -24,8 +27,14 @@ export interface BenchOptions {
   readonly list: boolean;
 }
 
-const FULL = { rounds: 5, bytes: 512 * MIB, requests: 50_000, latencySeconds: 12, idleSeconds: 2 };
-const QUICK = { rounds: 2, bytes: 48 * MIB, requests: 8_000, latencySeconds: 3, idleSeconds: 1 };
+const FULL = {
+  ...{ rounds: 5, bytes: 512 * MIB, requests: 50_000, latencySeconds: 12, idleSeconds: 2 },
+  ...{ recoveryBytes: 1024 * MIB, recoveryPartitions: 1000 },
+};
+const QUICK = {
+  ...{ rounds: 2, bytes: 48 * MIB, requests: 8_000, latencySeconds: 3, idleSeconds: 1 },
+  ...{ recoveryBytes: 128 * MIB, recoveryPartitions: 100 },
+};
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
@@ -59,6 +68,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     .option('--only <row,...>', 'rows to measure, or beginnings of their names', collectNames, [])
     .option('--rounds <count>', `turns of each side (default: ${FULL.rounds})`, parseCount)
     .option('--bytes <size>', 'record batches in a turn of a throughput row (default: 512MiB)', parseBytes)
+    .option('--recovery-bytes <size>', 'what the logs of a recovery row hold (default: 1GiB)', parseBytes)
+    .option('--recovery-partitions <count>', 'how many logs they are (default: 1000)', parseCount)
     .option('--quick', 'few rounds with little data: shows that it works, not how fast it is')
     .option('--fetch-bytes <size>', 'what one fetch of a load generator asks for', parseBytes, MIB)
     .option('--pump-bytes <size>', 'one write of the pump', parseBytes, MIB)
@@ -74,6 +85,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     readonly only: string[];
     readonly rounds?: number;
     readonly bytes?: number;
+    readonly recoveryBytes?: number;
+    readonly recoveryPartitions?: number;
     readonly quick?: boolean;
     readonly fetchBytes: number;
     readonly pumpBytes: number;
@@ -88,6 +101,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     ...amounts,
     rounds: given.rounds ?? amounts.rounds,
     bytes: given.bytes ?? amounts.bytes,
+    recoveryBytes: given.recoveryBytes ?? amounts.recoveryBytes,
+    recoveryPartitions: given.recoveryPartitions ?? amounts.recoveryPartitions,
     directory: given.dir,
     fetchBytes: given.fetchBytes,
     pumpPieceBytes: given.pumpBytes,

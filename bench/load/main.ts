@@ -7,6 +7,7 @@ import { groupCommits } from './group-commits.js';
 import { groupHeartbeats } from './group-heartbeats.js';
 import { groupOffsets } from './group-offsets.js';
 import { kafkaJsConsume, kafkaJsProduce } from './kafkajs.js';
+import { keyedCheck, keyedProduce } from './keyed.js';
 import { paced } from './paced.js';
 import { receive, send } from './peer.js';
 import { produce } from './produce.js';
@@ -34,6 +35,10 @@ function run(job: LoadJob): Promise<LoadResult> {
       return kafkaJsProduce(job);
     case 'kafkajs-consume':
       return kafkaJsConsume(job);
+    case 'keyed-produce':
+      return keyedProduce(job);
+    case 'keyed-check':
+      return keyedCheck(job);
     case 'group-heartbeats':
       return groupHeartbeats(job);
     case 'group-commits':

@@ -1,7 +1,10 @@
 import type { Suite } from '../suite.js';
 import { clientSuite } from './client.js';
+import { compactionSuite, producingSuite } from './compaction.js';
+import { durabilitySuites } from './durability.js';
 import { groupSuites } from './groups.js';
 import { kafkaJsSuite } from './kafkajs.js';
+import { recoverySuites } from './recovery.js';
 import { latencySuite, requestsSuite } from './requests.js';
 import { startupSuite } from './startup.js';
 import { throughput } from './throughput.js';
@@ -22,6 +25,11 @@ export const SUITES: readonly Suite[] = [
   clientSuite('1KiB', 1024),
   clientSuite('100B', 100),
   ...groupSuites,
+  compactionSuite('1MKeys', 1_000_000),
+  compactionSuite('1KKeys', 1_000),
+  producingSuite,
+  ...durabilitySuites,
+  ...recoverySuites,
   kafkaJsSuite('1KiB', 1024),
   kafkaJsSuite('100B', 100),
 ];

@@ -6,12 +6,13 @@ describe('readyAddresses', () => {
     expect(readyAddresses('{"level":30,"time":1,"native":"127.0.0.1:40001","msg":"broker ready"}')).toEqual({
       native: '127.0.0.1:40001',
       kafka: null,
+      http: null,
     });
     expect(
       readyAddresses(
-        '{"level":30,"native":"127.0.0.1:40001","kafka":"127.0.0.1:40002","msg":"broker ready"}',
+        '{"native":"127.0.0.1:40001","kafka":"127.0.0.1:40002","http":"127.0.0.1:40003","msg":"broker ready"}',
       ),
-    ).toEqual({ native: '127.0.0.1:40001', kafka: '127.0.0.1:40002' });
+    ).toEqual({ native: '127.0.0.1:40001', kafka: '127.0.0.1:40002', http: '127.0.0.1:40003' });
   });
 
   it('is not taken in by other lines', () => {
