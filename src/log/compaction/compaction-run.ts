@@ -12,7 +12,7 @@ import type { JobInput, JobName, JobOutput, Jobs } from '../../io/jobs.js';
 import type { CompactionConfig, LogConfig } from '../log-config.js';
 import { type ProducerState, ProducerStates } from '../producer-states.js';
 import { Segment } from '../segment.js';
-import type { CompactionRequest, CompactionResult } from './compaction.js';
+import { type CompactionRequest, type CompactionResult, NOTHING_DONE } from './compaction.js';
 import type { CompactionProgress } from './compaction-jobs.js';
 import { groupSegments } from './compaction-plan.js';
 import { KeyOffsets, SALT_BYTES } from './key-offsets.js';
@@ -93,18 +93,7 @@ export class CompactionRun {
   readonly #request: CompactionRequest;
   readonly #done: RunDone;
   readonly #startedMs: number;
-  readonly #result: Mutable<CompactionResult> = {
-    outcome: 'completed',
-    passes: 0,
-    recordsRead: 0,
-    recordsRemoved: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    bytesFreed: 0,
-    keysBytes: 0,
-    elapsedMs: 0,
-    nextDeleteHorizonMs: null,
-  };
+  readonly #result: Mutable<CompactionResult> = { ...NOTHING_DONE, outcome: 'completed' };
   #firstDirtyOffset: Offset;
   #keys: SharedArrayBuffer | null = null;
   #indexedTo: Offset;

@@ -42,6 +42,20 @@ export interface CompactionResult {
   readonly nextDeleteHorizonMs: number | null;
 }
 
+/** Of a compaction that did not come to do anything. */
+export const NOTHING_DONE: CompactionResult = {
+  outcome: 'stopped',
+  passes: 0,
+  recordsRead: 0,
+  recordsRemoved: 0,
+  bytesRead: 0,
+  bytesWritten: 0,
+  bytesFreed: 0,
+  keysBytes: 0,
+  elapsedMs: 0,
+  nextDeleteHorizonMs: null,
+};
+
 /** Called once: with an error, or with what was done. */
 export type CompactionDone = (error: Error | null, result: CompactionResult | null) => void;
 

@@ -10,12 +10,12 @@ import type { Jobs } from '../../io/jobs.js';
 import { runSteps, type StepDone } from '../in-turn.js';
 import type { Operations } from '../operations.js';
 import type { Segment } from '../segment.js';
-import type {
-  CompactionDone,
-  CompactionNeed,
-  CompactionRequest,
-  CompactionResult,
-  Uncleanable,
+import {
+  type CompactionDone,
+  type CompactionNeed,
+  type CompactionRequest,
+  NOTHING_DONE,
+  type Uncleanable,
 } from './compaction.js';
 import { type CompactionBounds, compactableCount, dirtyShare } from './compaction-plan.js';
 import { type CompactedLog, CompactionRun, UnreadableSegment } from './compaction-run.js';
@@ -26,19 +26,6 @@ export interface CompactableLog extends CompactedLog {
   /** Nothing may be begun: the log is closed, offline or being cut. */
   readonly isBusy: boolean;
 }
-
-const NOTHING_DONE: CompactionResult = {
-  outcome: 'stopped',
-  passes: 0,
-  recordsRead: 0,
-  recordsRemoved: 0,
-  bytesRead: 0,
-  bytesWritten: 0,
-  bytesFreed: 0,
-  keysBytes: 0,
-  elapsedMs: 0,
-  nextDeleteHorizonMs: null,
-};
 
 export interface CompactorOptions {
   readonly disk: Disk;

@@ -3,34 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import { toOffset } from '../../../src/base/ids.js';
 import type { SimulatedClock } from '../../../src/base/simulated-clock.js';
-import type { Disk, DiskFile } from '../../../src/io/disk.js';
+import type { DiskFile } from '../../../src/io/disk.js';
 import { KeyOffsets } from '../../../src/log/compaction/key-offsets.js';
+import { changed } from '../../io/changed-disk.js';
 import type { Sabotage } from './machine.js';
 import { runHistories } from './run-histories.js';
 
 const HISTORIES_MAX = 60;
-
-/** A disk that does as another does, but for what `changes` replaces. */
-function changed(disk: Disk, changes: Partial<Disk>): Disk {
-  return {
-    open: (path, mode) => disk.open(path, mode),
-    close: (file) => disk.close(file),
-    size: (file) => disk.size(file),
-    isCurrent: (file) => disk.isCurrent(file),
-    write: (file, position, pieces) => disk.write(file, position, pieces),
-    read: (file, position, target) => disk.read(file, position, target),
-    truncate: (file, size) => disk.truncate(file, size),
-    readFile: (path) => disk.readFile(path),
-    list: (directory) => disk.list(directory),
-    makeDirectory: (path) => disk.makeDirectory(path),
-    sync: (file, done) => disk.sync(file, done),
-    syncDirectory: (path, done) => disk.syncDirectory(path, done),
-    rename: (from, to, done) => disk.rename(from, to, done),
-    remove: (path, done) => disk.remove(path, done),
-    readLater: (file, position, target, done) => disk.readLater(file, position, target, done),
-    ...changes,
-  };
-}
 
 const holdsBatches = ({ path }: DiskFile): boolean => /\.log(\.cleaned)?$/.test(path);
 
