@@ -13,6 +13,8 @@ import type { Segment } from './segment.js';
 /** The log as its flusher sees it. */
 export interface FlushedLog {
   readonly segments: readonly Segment[];
+  /** Segments that are no longer part of the log, but still in its folder. */
+  readonly leaving: readonly Segment[];
   readonly active: Segment;
   readonly logEndOffset: Offset;
   readonly config: LogConfig;
@@ -114,8 +116,9 @@ export class Flusher {
     this.#flushing = true;
     operations.begin();
     const target = log.logEndOffset;
-    const dirty = log.segments.filter((segment) => segment.dirty);
-    const steps = log.offline ? [] : this.#steps(log.segments, dirty);
+    const segments = [...log.leaving, ...log.segments];
+    const dirty = segments.filter((segment) => segment.dirty);
+    const steps = log.offline ? [] : this.#steps(segments, dirty);
     if (steps.length === 0) steps.push((next) => clock.after(0, () => next(log.offline)));
     runSteps(clock, steps, (error) => {
       if (!error && this.#recoveryPoint < target) this.#recoveryPoint = target;

@@ -120,6 +120,7 @@ export class Log {
     this.#flusher = this.#newFlusher(content.recoveryPoint);
     this.#removal = new SegmentRemoval({
       ...{ disk, clock, directory, operations, warn, whenNotFlushing },
+      flush: (done) => this.#flusher.flush(done),
     });
     this.#compactor = new Compactor({
       ...{ ...options, operations, whenNotFlushing },
@@ -143,6 +144,7 @@ export class Log {
       ...{ disk, clock, directory, operations: this.#operations, recoveryPoint },
       log: () => ({
         segments: this.#segments,
+        leaving: this.#removal.leaving,
         active: this.#active,
         logEndOffset: this.#logEndOffset,
         config: this.#config,

@@ -1,5 +1,8 @@
 // The way out for segments that retention took from the log: their files are renamed to `.deleted`, one segment after the other
 // from the oldest on, and removed after a delay, so that readers on other threads can finish.
+//
+// What is not durable yet is flushed before its name goes: a loss of power that brings a part of it back would leave a hole before
+// segments that a flush has promised, and recovery would cut them off.
 import { present } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Disk } from '../io/disk.js';
@@ -13,6 +16,8 @@ export interface SegmentRemovalOptions {
   readonly clock: Clock;
   readonly directory: string;
   readonly operations: Operations;
+  /** Makes durable what was appended, {@link SegmentRemoval.leaving} included. */
+  readonly flush: (done: StepDone) => void;
   /** Calls back when no sync uses the segments' files; at once if none does. */
   readonly whenNotFlushing: (run: () => void) => void;
   readonly warn: (message: string, reason: string) => void;
@@ -30,6 +35,11 @@ export class SegmentRemoval {
 
   constructor(options: SegmentRemovalOptions) {
     this.#options = options;
+  }
+
+  /** Segments that are still to be renamed, and may not be durable. */
+  get leaving(): readonly Segment[] {
+    return this.#segments.filter((segment) => !segment.isDurable);
   }
 
   /** Takes segments, the oldest first. Also tries again what failed the last time. */
@@ -50,8 +60,20 @@ export class SegmentRemoval {
   }
 
   #next(): void {
-    this.#renaming = this.#segments.length > 0;
-    if (this.#renaming) this.#options.whenNotFlushing(() => this.#renameFirst());
+    const [segment] = this.#segments;
+    this.#renaming = segment !== undefined;
+    if (segment) this.#whenDurable(segment, () => this.#options.whenNotFlushing(() => this.#renameFirst()));
+  }
+
+  #whenDurable(segment: Segment, then: () => void): void {
+    if (segment.isDurable) {
+      then();
+      return;
+    }
+    this.#options.flush(() => {
+      if (segment.isDurable) then();
+      else this.#renaming = false; // It is tried again when the next ones come.
+    });
   }
 
   #renameFirst(): void {

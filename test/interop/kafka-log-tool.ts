@@ -126,7 +126,8 @@ export async function dumpBatches(
   const errors = await run([...command, TOOL, '--deep-iteration', '--files', paths.join()], { onLine });
   return {
     batches,
-    complaints: [...complaints, ...errors.split('\n').filter((line) => line.startsWith('  '))],
+    // By file, but the files come in the order of their hashes.
+    complaints: [...complaints, ...errors.split('\n').filter((line) => line.startsWith('  '))].sort(),
   };
 }
 

@@ -125,6 +125,19 @@ describe('Log', () => {
     expect(opened.producers.check(again, 0)).toMatchObject({ baseOffset: 0 });
   });
 
+  it('leaves no hole where retention took what was not durable, before what a flush has promised', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const machine = new LogMachine(seed);
+      const log = machine.open();
+      append(log, ...batches(0, 60));
+      log.advanceLogStartOffset(toOffset(40));
+      log.deleteBelowLogStart();
+      flush(machine, log);
+      machine.losePower();
+      expect(machine.open({ recovery: from(0) }).logEndOffset, `seed ${seed}`).toBe(60);
+    }
+  });
+
   it('believes no producer snapshot from before its first segment', () => {
     const machine = new LogMachine();
     let log = machine.open({ config: NEVER });

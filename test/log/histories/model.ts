@@ -38,6 +38,10 @@ export interface ModelBatch {
   readonly records: readonly ModelRecord[];
   /** What its header says, once a pass has seen its tombstones. */
   horizonMs: number | null;
+  /** The earliest that a pass which may not have come to its end can have given it. */
+  possibleHorizonMs: number;
+  /** Later batches of its producer were cut off, of which one may have stood for it when a pass took it. */
+  mayBeUnknown: boolean;
   /** A recovery did not find it. Should the next one, then below leader epochs that began in its place meanwhile. */
   wasGone: boolean;
 }
@@ -80,7 +84,14 @@ const crcOf = ({ bytes }: AppendedBatch): number => bytes.readUInt32BE(17);
 
 function modelBatch(batch: AppendedBatch): ModelBatch {
   const records: ModelRecord[] = [];
-  const made: ModelBatch = { batch, records, horizonMs: null, wasGone: false };
+  const made: ModelBatch = {
+    batch,
+    records,
+    horizonMs: null,
+    possibleHorizonMs: Number.POSITIVE_INFINITY,
+    mayBeUnknown: false,
+    wasGone: false,
+  };
   for (const record of batch.records) {
     records.push({
       record,
@@ -103,8 +114,6 @@ export class Model {
   /** The offset of the newest record of each key. */
   #newest = new Map<string, number>();
   #producers = new Map<number, ModelProducer>();
-  /** Producers whose newest batches were cut off, and those before had been compacted away: the log cannot know their place. */
-  readonly #uncertain = new Set<number>();
   /** Of all passes: what a delete horizon can be. */
   readonly #horizons = new Set<number>();
   /** No pass has gone further. */
@@ -134,7 +143,6 @@ export class Model {
   append(batches: readonly AppendedBatch[]): void {
     for (const batch of batches) {
       this.#add(modelBatch(batch));
-      if (batch.producer) this.#uncertain.delete(batch.producer.id);
     }
   }
 
@@ -198,10 +206,8 @@ export class Model {
   #wasCut(): void {
     for (const { records } of this.#batches)
       for (const record of records) if (record.mayBeGone) record.orphaned = true;
-    for (const [id, { batches }] of this.#producers) {
-      const newest = this.#batches[this.placeOf(batches.at(-1)?.baseOffset ?? 0)];
-      if (newest?.records.every(({ mayBeGone }) => mayBeGone)) this.#uncertain.add(id);
-    }
+    for (const batch of this.#batches)
+      if (batch.records.every(({ mayBeGone }) => mayBeGone)) batch.mayBeUnknown = true;
   }
 
   /**
@@ -242,14 +248,17 @@ export class Model {
     this.#horizons.add(nowMs + deleteRetentionMs);
     this.#passedTo = Math.max(this.#passedTo, limitOffset);
     const newer = new Set<string>();
-    for (const { batch, records, horizonMs } of this.#batches.toReversed()) {
+    for (const modelled of this.#batches.toReversed()) {
+      const { batch, records } = modelled;
       if (batch.lastOffset >= limitOffset) continue;
+      const horizonMs = modelled.horizonMs ?? modelled.possibleHorizonMs;
+      modelled.possibleHorizonMs = Math.min(modelled.possibleHorizonMs, nowMs + deleteRetentionMs);
       for (const one of records.toReversed()) {
         const { key, value, timestampMs, offset } = one.record;
         if (key === null || newer.has(key)) one.mayBeGone = true;
-        if (key !== null && timestampMs <= nowMs - minLagMs) newer.add(key);
+        if (key !== null && (minLagMs === 0 || timestampMs <= nowMs - minLagMs)) newer.add(key);
         // Without a retention, what one pass marks the next one of the same compaction may take.
-        const isDue = deleteRetentionMs === 0 || (horizonMs !== null && horizonMs <= nowMs);
+        const isDue = deleteRetentionMs === 0 || horizonMs <= nowMs;
         if (value === null && isDue) {
           one.mayBeGone = true;
           one.horizonPassed = true;
@@ -363,7 +372,11 @@ export class Model {
     const newest = producer?.batches.at(-1);
     if (!producer || !newest) return null;
     const nextSequence = sequenceAfter(newest.lastSequence, 1);
-    return { epoch: producer.epoch, nextSequence, isCertain: !this.#uncertain.has(id) };
+    return {
+      epoch: producer.epoch,
+      nextSequence,
+      isCertain: !this.#batches[this.placeOf(newest.baseOffset)]?.mayBeUnknown,
+    };
   }
 
   get producers(): ReadonlyMap<number, Readonly<ModelProducer>> {

@@ -47,12 +47,13 @@ export const PRODUCER_MUTANTS: readonly Mutant[] = [
     caughtBy: { file: STATES, name: 'refuses older epochs, and lets a newer one begin with 0 only' },
   },
   {
-    name: 'batches-of-old-epoch-kept',
-    wrong: 'Batches of an older epoch pass for duplicates of new ones with the same numbers.',
+    name: 'batches-of-before-kept',
+    wrong:
+      'Batches of a producer that was forgotten pass for duplicates of its new ones with the same numbers.',
     file: 'src/log/producer-states.ts',
-    piece: '    producer.batches.length = 0;\n',
+    piece: 'if (newest && firstSequence !== sequenceAfter(newest.lastSequence, 1)) batches.length = 0;',
     replacement: '',
-    caughtBy: { file: STATES, name: 'refuses older epochs, and lets a newer one begin with 0 only' },
+    caughtBy: { file: STATES, name: 'began anew for one of before' },
   },
   {
     name: 'sequence-does-not-wrap',

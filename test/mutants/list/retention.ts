@@ -16,6 +16,18 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     caughtBy: { file: RETENTION, name: 'stops at the high watermark' },
   },
   {
+    name: 'leaving-segments-not-flushed',
+    wrong:
+      'A flush promises what follows segments that retention took, and leaves those to the chance of a loss of power.',
+    file: 'src/log/log.ts',
+    piece: 'leaving: this.#removal.leaving,',
+    replacement: 'leaving: [],',
+    caughtBy: {
+      file: 'test/log/histories/findings.test.ts',
+      name: 'leaves no hole where retention took what was not durable',
+    },
+  },
+  {
     name: 'retention-one-segment-too-many',
     wrong: 'Retention by size goes below retention.bytes.',
     file: 'src/log/retention.ts',
