@@ -19,7 +19,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     name: 'fsync-of-active-segment-only',
     wrong: 'A flush moves the recovery point over sealed segments that it does not sync.',
     file: 'src/log/flusher.ts',
-    piece: 'const dirty = log.segments.filter((segment) => segment.dirty);',
+    piece: 'const dirty = segments.filter((segment) => segment.dirty);',
     replacement: 'const dirty = log.segments.filter((segment) => segment.dirty && segment === log.active);',
     caughtBy: { file: LOG, name: 'makes everything durable and moves the recovery point' },
   },
