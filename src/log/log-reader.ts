@@ -15,7 +15,13 @@ import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { BatchWalker } from './batch-walker.js';
 import { parseSegmentFileName, segmentFileName } from './file-names.js';
 import { findEntryBehind, findOffsetEntry, offsetEntryCount } from './offset-index.js';
-import { findTimeEntry, lastTimeEntry, type TimeEntry, timeEntryCount } from './time-index.js';
+import {
+  findTimeEntry,
+  lastTimeEntry,
+  type TimeEntry,
+  timeEntryCount,
+  timeIndexLooksSound,
+} from './time-index.js';
 
 /** A consistent snapshot of what the owner of the log published. */
 export interface Published {
@@ -183,7 +189,11 @@ class ReadSegment {
         throw new DiskError('ENOENT', this.file.path, 'the segment was deleted or replaced');
       }
       if (which === 'offset') this.#offsetIndex = file;
-      else this.#timeIndex = file;
+      else if (this.#isSound(file)) this.#timeIndex = file;
+      else {
+        this.#disk.close(file);
+        return null;
+      }
       return file;
     } catch (error) {
       const isMissing =
@@ -191,6 +201,12 @@ class ReadSegment {
       if (isMissing) return null;
       throw error;
     }
+  }
+
+  /** What a loss of power left of a time index would hide batches until the log's owner has rebuilt it. */
+  #isSound(timeIndex: DiskFile): boolean {
+    const logBytes = this.#sealedBytes ?? Number.MAX_SAFE_INTEGER;
+    return timeIndexLooksSound(this.#disk, timeIndex, this.baseOffset, Number.MAX_SAFE_INTEGER, logBytes);
   }
 
   files(): DiskFile[] {

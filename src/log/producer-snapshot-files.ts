@@ -81,18 +81,21 @@ export class ProducerSnapshotFiles {
     };
   }
 
-  /** The producers at an offset of {@link offsets}; null if the file is damaged. Throws DiskError. */
+  /**
+   * The producers at an offset of {@link offsets}; null if the file is damaged, or went with its segment. Then another snapshot
+   * may be taken there. Throws DiskError.
+   */
   read(offset: Offset): ProducerStates | null {
     const path = this.#path(offset);
+    const content = this.#options.disk.readFile(path);
     try {
-      return new ProducerStates(
-        decodeProducerSnapshot(path, this.#options.disk.readFile(path) ?? Buffer.alloc(0)),
-      );
+      if (content) return new ProducerStates(decodeProducerSnapshot(path, content));
     } catch (error) {
       if (!(error instanceof OdradekError)) throw error;
       this.#options.warn('a damaged producer snapshot is ignored', error.message);
-      return null;
     }
+    this.#offsets = this.#offsets.filter((each) => each !== offset);
+    return null;
   }
 
   /** Removes the snapshots for which it is asked to, for good: none of them comes back after a loss of power. */

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { type Offset, toOffset } from '../../../src/base/ids.js';
 import type { Log } from '../../../src/log/log.js';
 import { LogReader } from '../../../src/log/log-reader.js';
+import { ProducerSnapshotFiles } from '../../../src/log/producer-snapshot-files.js';
+import { ProducerStates } from '../../../src/log/producer-states.js';
 import type { AppendBatch } from '../../../src/log/segment.js';
 import { BatchBuilder } from '../../../src/record/batch-builder.js';
 import { batch, batches, CONFIG, DIRECTORY, epoch, from, LogMachine, publish } from '../log-fixture.js';
@@ -155,6 +157,15 @@ describe('Log', () => {
     machine.settle();
     const opened = machine.open({ recovery: from(9), logStartOffset: toOffset(8), config: NEVER });
     expect(opened.producers.check(header({ producerId: 7, sequence: 8 }), 0)).toBeNull();
+  });
+
+  it('takes a producer snapshot where one went with its segment', () => {
+    const { disk } = new LogMachine();
+    const names = ['00000000000000000004.snapshot'];
+    const snapshots = new ProducerSnapshotFiles({ disk, directory: DIRECTORY, names, warn: () => {} });
+    expect(snapshots.read(toOffset(4))).toBeNull();
+    snapshots.take(toOffset(4), new ProducerStates());
+    expect(snapshots.pending).toBe(true);
   });
 
   it('knows the epochs of a thread that died before it had saved them', () => {
