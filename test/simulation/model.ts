@@ -770,8 +770,11 @@ export class Model {
           `${log.name} ends at ${end} after a loss of power, but everything below ${log.durableEnd} was on the disk`,
       );
       this.#forgetFrom(log, end);
-      // Names of files go one by one: that of the first segment may be gone, and that of the next be there.
-      if (start > log.deletedTo && log.durableEnd <= log.deletedTo) this.#forgetBefore(log, start);
+      // Names of files go one by one: that of the first segment may be gone, and that of the next be there. What retention
+      // took may still come back.
+      const mayBeRetention = [leastRetentionBytes, log.topic.leastRetentionMs].some(Number.isFinite);
+      if (start > log.deletedTo && log.durableEnd <= log.deletedTo && !mayBeRetention)
+        this.#forgetBefore(log, start);
     }
     judge(
       end >= log.highFloor,
@@ -861,7 +864,8 @@ export class Model {
     let expected: TimestampedOffset = { offset: -1, timestampMs: -1 };
     for (let offset = start; offset < log.highFloor && expected.offset < 0; offset++) {
       const batch = log.batches.get(offset);
-      if (log.topic.isCompacted && !log.keyed.present.has(offset)) continue;
+      // While segments are swapped a look-up may meet one that has been replaced: what it finds there is old, but right.
+      if (log.topic.isCompacted && offset !== found.offset && !log.keyed.present.has(offset)) continue;
       if (!batch) throw new Verdict(`${log.name}: nothing is known of offset ${offset}`);
       const timestampMs = timestampAt(batch, offset);
       // Compaction may have taken it since.
