@@ -13,8 +13,6 @@ import type { Segment } from './segment.js';
 /** The log as its flusher sees it. */
 export interface FlushedLog {
   readonly segments: readonly Segment[];
-  /** Segments that are no longer part of the log, but still in its folder. */
-  readonly leaving: readonly Segment[];
   readonly active: Segment;
   readonly logEndOffset: Offset;
   readonly config: LogConfig;
@@ -31,6 +29,8 @@ export interface FlusherOptions {
   readonly operations: Operations;
   /** The log at the moment. */
   readonly log: () => FlushedLog;
+  /** Segments that are no longer part of the log, but still in its folder, and may not be durable. */
+  readonly leaving: () => readonly Segment[];
   /** What is to be written down once the batches are on the disk. Called as a flush begins. */
   readonly steps: () => Step[];
   readonly indexFailed: (error: unknown) => void;
@@ -116,7 +116,7 @@ export class Flusher {
     this.#flushing = true;
     operations.begin();
     const target = log.logEndOffset;
-    const segments = [...log.leaving, ...log.segments];
+    const segments = [...this.#options.leaving(), ...log.segments];
     const dirty = segments.filter((segment) => segment.dirty);
     const steps = log.offline ? [] : this.#steps(segments, dirty);
     if (steps.length === 0) steps.push((next) => clock.after(0, () => next(log.offline)));

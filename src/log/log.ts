@@ -144,7 +144,6 @@ export class Log {
       ...{ disk, clock, directory, operations: this.#operations, recoveryPoint },
       log: () => ({
         segments: this.#segments,
-        leaving: this.#removal.leaving,
         active: this.#active,
         logEndOffset: this.#logEndOffset,
         config: this.#config,
@@ -152,6 +151,7 @@ export class Log {
         closed: this.#closed,
         truncating: this.#truncating,
       }),
+      leaving: () => this.#removal.leaving,
       steps: () => this.#stepsOfFlush(),
       indexFailed: this.#indexFailed,
       goOffline: (error) => this.#goOffline(error),
@@ -364,16 +364,20 @@ export class Log {
     assert(this.#active.bytes > 0, `${this.#active.path} is empty and stays active`);
     const { disk, directory } = this.#options;
     const segment = Segment.create(disk, directory, this.#logEndOffset, this.#clock.wallMs());
-    try {
-      this.#active.finishIndexes();
-    } catch (error) {
-      this.#indexFailed(error);
-    }
+    this.#finishIndexes();
     this.#segments.push(segment);
     this.#active = segment;
     this.#takeSnapshot();
     this.#drawJitter();
     this.#flusher.flush();
+  }
+
+  #finishIndexes(): void {
+    try {
+      this.#active.finishIndexes();
+    } catch (error) {
+      this.#indexFailed(error);
+    }
   }
 
   #drawJitter(): void {
@@ -631,11 +635,7 @@ export class Log {
     this.#assertWritable();
     if (!this.#offline) {
       this.#takeSnapshot();
-      try {
-        this.#active.finishIndexes();
-      } catch (error) {
-        this.#indexFailed(error);
-      }
+      this.#finishIndexes();
     }
     this.#end();
     this.#flusher.flush((error) => {

@@ -23,6 +23,7 @@ import { SimulatedJobs } from '../../src/io/simulated-jobs.js';
 import { BatchReader } from '../../src/record/batch-reader.js';
 import { jobFunctions } from '../../workers/job-functions.js';
 import { withSeeds } from '../actor/seeds.js';
+import { mortalClock } from '../base/mortal-clock.js';
 import { collectingLogger } from '../log/log-fixture.js';
 import { configOf } from './supervisor-scene.js';
 
@@ -198,13 +199,7 @@ class Scene {
   }
 
   #clockOf(process: number): Clock {
-    const { clock } = this;
-    return {
-      wallMs: () => clock.wallMs(),
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, fire) => clock.after(delayMs, () => process === this.#process && fire()),
-      cancel: (timer) => clock.cancel(timer),
-    };
+    return mortalClock(this.clock, () => process === this.#process);
   }
 }
 

@@ -15,6 +15,7 @@ import { LocalPartition } from '../../src/partition/local-partition.js';
 import { PartitionHost } from '../../src/partition/partition-host.js';
 import { readLastOffset, stampPlace } from '../../src/record/batch-header.js';
 import { type Batch, BatchReader } from '../../src/record/batch-reader.js';
+import { mortalClock } from '../base/mortal-clock.js';
 import { CONFIG, LogMachine } from '../log/log-fixture.js';
 import { NO_COMPACTION } from '../partition/no-compaction.js';
 
@@ -325,17 +326,7 @@ class Process {
     );
   }
 
-  /** Timers die with the process. */
   #makeClock(): Clock {
-    const { clock } = this.#scene.machine;
-    return {
-      wallMs: () => clock.wallMs(),
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, fire) =>
-        clock.after(delayMs, () => {
-          if (this.alive) fire();
-        }),
-      cancel: (timer) => clock.cancel(timer),
-    };
+    return mortalClock(this.#scene.machine.clock, () => this.alive);
   }
 }

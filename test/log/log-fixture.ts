@@ -19,6 +19,7 @@ import type { Published } from '../../src/log/log-reader.js';
 import { type LogRecovery, type OpenLogOptions, openLog } from '../../src/log/open-log.js';
 import { BatchBuilder } from '../../src/record/batch-builder.js';
 import { jobFunctions } from '../../workers/job-functions.js';
+import { mortalClock } from '../base/mortal-clock.js';
 
 export const DIRECTORY = '/data/orders-0';
 export const TOPIC_ID = toTopicId('o_EPBDsTQkm1Ua--nqUtaQ');
@@ -154,16 +155,9 @@ export class LogMachine {
     };
   }
 
-  /** Timers of a process that died do not fire in the next one. */
   #processClock(): Clock {
-    const { clock } = this;
     const process = this.#process;
-    return {
-      wallMs: () => clock.wallMs(),
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, fire) => clock.after(delayMs, () => process === this.#process && fire()),
-      cancel: (timer) => clock.cancel(timer),
-    };
+    return mortalClock(this.clock, () => process === this.#process);
   }
 
   tryOpen(overrides: OpenOverrides = {}): Log | Error {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toOffset } from '../../src/base/ids.js';
 import { type SegmentScanInput, scanSegment } from '../../src/log/scan-segment.js';
+import { countOpenFiles } from '../io/open-count.js';
 import vectors from '../vectors/record-batches.json' with { type: 'json' };
 import { batch, batches, concat, LogMachine } from './log-fixture.js';
 
@@ -171,18 +172,9 @@ describe('scanSegment', () => {
       maxTimestampMs: -1,
       maxTimestampOffset: -1,
     };
-    let open = 0;
-    const [opened, closed] = [disk.open.bind(disk), disk.close.bind(disk)];
-    disk.open = (path, mode) => {
-      open++;
-      return opened(path, mode);
-    };
-    disk.close = (file) => {
-      open--;
-      closed(file);
-    };
+    const openFiles = countOpenFiles(disk);
     disk.failNext({ operation: 'size' });
     expect(() => scanSegment(disk, input)).toThrow('EIO');
-    expect(open).toBe(0);
+    expect(openFiles()).toBe(0);
   });
 });

@@ -24,6 +24,7 @@ import {
   SUBMISSION,
 } from '../../src/partition/messages.js';
 import { PartitionHost } from '../../src/partition/partition-host.js';
+import { mortalClock } from '../base/mortal-clock.js';
 import { batch, LogMachine } from '../log/log-fixture.js';
 import { NO_COMPACTION } from './no-compaction.js';
 
@@ -99,18 +100,8 @@ export class HostScene {
     this.machine.losePower();
   }
 
-  /** Timers die with the process. */
   #clock(): Clock {
-    const { clock } = this.machine;
-    return {
-      wallMs: () => clock.wallMs(),
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, fire) =>
-        clock.after(delayMs, () => {
-          if (!this.#dead) fire();
-        }),
-      cancel: (timer) => clock.cancel(timer),
-    };
+    return mortalClock(this.machine.clock, () => !this.#dead);
   }
 
   tell(command: PartitionCommand): () => PartitionReply | null {

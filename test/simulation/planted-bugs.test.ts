@@ -7,6 +7,7 @@ import { ReadBuffer, type ReadRun } from '../../src/broker/read-buffer.js';
 import type { DiskFile } from '../../src/io/disk.js';
 import { COMPLETION } from '../../src/partition/messages.js';
 import { changed } from '../io/changed-disk.js';
+import { believeTornBatches } from '../log/believe-torn-batches.js';
 import { runHistories } from './run-histories.js';
 import type { Sabotage } from './simulated-broker.js';
 
@@ -91,17 +92,7 @@ const BUGS: Readonly<Record<string, Sabotage>> = {
         },
       }),
   },
-  'a recovery that believes a torn batch': {
-    jobs: (functions) => ({
-      ...functions,
-      'scan-segment': (disk, input) =>
-        functions['scan-segment'](disk, {
-          ...input,
-          verifyFromOffset: Number.POSITIVE_INFINITY,
-          verifyFromPosition: Number.POSITIVE_INFINITY,
-        }),
-    }),
-  },
+  'a recovery that believes a torn batch': { jobs: believeTornBatches },
   'memory of an answer that is given away before it was sent': {
     readBuffer: (bytes, chunkBytes) => new ForgetfulReadBuffer(bytes, chunkBytes),
   },

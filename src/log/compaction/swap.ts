@@ -19,7 +19,7 @@
 // Indexes and batches are never mixed: old indexes are durably gone before the new batches have the name (3 before 4), and new
 // ones come after it. In 4 the name passes from the old batches to the new ones in one step: a reader finds one or the other,
 // and never a gap. Until 5 the other old segments are there too; what they hold of the new one's offsets is old, but right.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { assert, present } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
 import { type Offset, toOffset } from '../../base/ids.js';
@@ -140,15 +140,12 @@ export class SegmentSwap {
         });
       },
       (next) => disk.rename(timeindex, path('timeindex'), next),
-      (next) =>
-        removeAll(
-          disk,
-          others.flatMap((segment) => filesOf(directory, segment.baseOffset)),
-          next,
-        ),
-      syncFolder,
-      (next) => disk.rename(swap, path('index'), next),
-      syncFolder,
+      ...lastSteps(
+        disk,
+        others.flatMap((segment) => filesOf(directory, segment.baseOffset)),
+        swap,
+        path('index'),
+      ),
     ];
   }
 
@@ -204,10 +201,7 @@ function completeSwap(folder: Folder, name: string, done: StepDone): void {
     ...(has(cleaned.timeindex)
       ? [(next: StepDone) => disk.rename(cleaned.timeindex, path('timeindex'), next)]
       : []),
-    (next) => removeAll(disk, replaced, next),
-    syncFolder,
-    (next) => disk.rename(join(directory, name), path('index'), next),
-    syncFolder,
+    ...lastSteps(disk, replaced, join(directory, name), path('index')),
   ];
   runSteps(clock, steps, done);
 }
@@ -249,6 +243,17 @@ function endOf(disk: Disk, path: string, baseOffset: Offset): Offset | null {
   } finally {
     disk.close(file);
   }
+}
+
+/** The end of step 5, and step 6: the other old files go for good, and then what says that the swap is not over. */
+function lastSteps(disk: Disk, others: readonly string[], swap: string, index: string): Step[] {
+  const syncFolder: Step = (next) => disk.syncDirectory(dirname(index), next);
+  return [
+    (next) => removeAll(disk, others, next),
+    syncFolder,
+    (next) => disk.rename(swap, index, next),
+    syncFolder,
+  ];
 }
 
 function filesOf(directory: string, baseOffset: Offset): string[] {

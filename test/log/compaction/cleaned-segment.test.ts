@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { toOffset, ZERO_OFFSET } from '../../../src/base/ids.js';
+import { toOffset } from '../../../src/base/ids.js';
 import { CleanedSegment } from '../../../src/log/compaction/cleaned-segment.js';
 import type { CompactionProgress } from '../../../src/log/compaction/compaction-jobs.js';
-import { scanSegment } from '../../../src/log/scan-segment.js';
 import { batch } from '../log-fixture.js';
-import { INDEX_INTERVAL_BYTES, NO_PROGRESS, simulatedDisk, TARGET } from './segment-fixture.js';
+import { INDEX_INTERVAL_BYTES, NO_PROGRESS, scanTarget, simulatedDisk, TARGET } from './segment-fixture.js';
 
 /** Appends batches in two slices; returns what the last one says and what a scan of the files finds. */
 function write(sizes: readonly number[], cutAt = sizes.length) {
@@ -21,19 +20,7 @@ function write(sizes: readonly number[], cutAt = sizes.length) {
     cleaned.close();
   }
   expect(disk.contents(TARGET.logPath).equals(Buffer.concat(all.map(({ bytes }) => bytes)))).toBe(true);
-  const scan = scanSegment(disk, {
-    path: TARGET.logPath,
-    baseOffset: ZERO_OFFSET,
-    fromPosition: 0,
-    minOffset: ZERO_OFFSET,
-    endPosition: null,
-    verifyFromOffset: 0,
-    verifyFromPosition: 0,
-    stopAtInvalid: true,
-    indexIntervalBytes: INDEX_INTERVAL_BYTES,
-    maxTimestampMs: -1,
-    maxTimestampOffset: -1,
-  });
+  const scan = scanTarget(disk);
   return { disk, progress, scan };
 }
 

@@ -3,6 +3,7 @@ import { toOffset } from '../../../src/base/ids.js';
 import { compactBatches } from '../../../src/log/compaction/compact-batches.js';
 import { stampBatchCrc } from '../../../src/record/batch-crc.js';
 import { CODEC_NAMES } from '../../../src/record/compression/codec.js';
+import { countOpenFiles } from '../../io/open-count.js';
 import {
   batchesOfKeys,
   compacted,
@@ -211,19 +212,10 @@ describe('compactBatches', () => {
       const disk = simulatedDisk();
       writeFile(disk, PATH, batchesOfKeys(['a']));
       const input = compactInput(disk);
-      let open = 0;
-      const [opened, closed] = [disk.open.bind(disk), disk.close.bind(disk)];
-      disk.open = (path, mode) => {
-        open++;
-        return opened(path, mode);
-      };
-      disk.close = (file) => {
-        open--;
-        closed(file);
-      };
+      const openFiles = countOpenFiles(disk);
       disk.failNext({ operation });
       expect(() => compactBatches(disk, input), operation).toThrow('EIO');
-      expect(open, operation).toBe(0);
+      expect(openFiles(), operation).toBe(0);
     }
   });
 });

@@ -7,12 +7,11 @@ import type { SimulatedDisk } from '../../../src/io/simulated-disk.js';
 import { compactBatches } from '../../../src/log/compaction/compact-batches.js';
 import type { CompactionProgress } from '../../../src/log/compaction/compaction-jobs.js';
 import { indexKeys } from '../../../src/log/compaction/index-keys.js';
-import { scanSegment } from '../../../src/log/scan-segment.js';
 import { BatchBuilder } from '../../../src/record/batch-builder.js';
 import { type Batch, BatchReader, decodeBatch } from '../../../src/record/batch-reader.js';
 import { CODEC_NAMES } from '../../../src/record/compression/codec.js';
 import type { RecordHeader } from '../../../src/record/record.js';
-import { NO_PROGRESS, newKeys, simulatedDisk, TARGET, writeFile } from './segment-fixture.js';
+import { NO_PROGRESS, newKeys, scanTarget, simulatedDisk, TARGET, writeFile } from './segment-fixture.js';
 
 interface PlainRecord {
   readonly offset: number;
@@ -298,19 +297,7 @@ function table(batches: readonly PlainBatch[], fromOffset: number): Map<string, 
 }
 
 function checkFiles(disk: SimulatedDisk, progress: CompactionProgress, indexIntervalBytes: number): void {
-  const scan = scanSegment(disk, {
-    path: TARGET.logPath,
-    baseOffset: ZERO_OFFSET,
-    fromPosition: 0,
-    minOffset: ZERO_OFFSET,
-    endPosition: null,
-    verifyFromOffset: 0,
-    verifyFromPosition: 0,
-    stopAtInvalid: true,
-    indexIntervalBytes,
-    maxTimestampMs: -1,
-    maxTimestampOffset: -1,
-  });
+  const scan = scanTarget(disk, indexIntervalBytes);
   expect(scan.invalid).toEqual([]);
   expect(scan).toMatchObject({
     validBytes: progress.bytes,

@@ -3,6 +3,7 @@ import type { CompactionSource } from '../../../src/log/compaction/compaction-jo
 import { readBatches } from '../../../src/log/compaction/read-batches.js';
 import { stampBatchCrc } from '../../../src/record/batch-crc.js';
 import type { Batch } from '../../../src/record/batch-reader.js';
+import { countOpenFiles } from '../../io/open-count.js';
 import { batch, batches } from '../log-fixture.js';
 import { PATH, simulatedDisk, writeFile } from './segment-fixture.js';
 
@@ -107,19 +108,10 @@ describe('readBatches', () => {
   it('closes its file', () => {
     const disk = simulatedDisk();
     writeFile(disk, PATH, pieces(1));
-    let open = 0;
-    const [opened, closed] = [disk.open.bind(disk), disk.close.bind(disk)];
-    disk.open = (path, mode) => {
-      open++;
-      return opened(path, mode);
-    };
-    disk.close = (file) => {
-      open--;
-      closed(file);
-    };
+    const openFiles = countOpenFiles(disk);
     disk.failNext({ operation: 'read' });
     const source = { path: PATH, fromPosition: 0, endPosition: 76, bytesMax: 76 };
     expect(() => readBatches(disk, source, () => true)).toThrow('EIO');
-    expect(open).toBe(0);
+    expect(openFiles()).toBe(0);
   });
 });

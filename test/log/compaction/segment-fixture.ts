@@ -13,6 +13,7 @@ import type {
 } from '../../../src/log/compaction/compaction-jobs.js';
 import { indexKeys } from '../../../src/log/compaction/index-keys.js';
 import { KeyOffsets, SALT_BYTES } from '../../../src/log/compaction/key-offsets.js';
+import { type SegmentScanOutput, scanSegment } from '../../../src/log/scan-segment.js';
 import { BatchBuilder, type BuildOptions } from '../../../src/record/batch-builder.js';
 import { type Batch, BatchReader } from '../../../src/record/batch-reader.js';
 import type { RecordHeader } from '../../../src/record/record.js';
@@ -35,6 +36,23 @@ export const NO_PROGRESS: CompactionProgress = {
   nextOffset: ZERO_OFFSET,
 };
 export const INDEX_INTERVAL_BYTES = 150;
+
+/** What a recovery would find in the segment that was written. */
+export function scanTarget(disk: Disk, indexIntervalBytes = INDEX_INTERVAL_BYTES): SegmentScanOutput {
+  return scanSegment(disk, {
+    path: TARGET.logPath,
+    baseOffset: ZERO_OFFSET,
+    fromPosition: 0,
+    minOffset: ZERO_OFFSET,
+    endPosition: null,
+    verifyFromOffset: 0,
+    verifyFromPosition: 0,
+    stopAtInvalid: true,
+    indexIntervalBytes,
+    maxTimestampMs: -1,
+    maxTimestampOffset: -1,
+  });
+}
 
 export interface KeyedRecord {
   readonly offset: number;

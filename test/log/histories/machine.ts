@@ -11,6 +11,7 @@ import { SimulatedJobs } from '../../../src/io/simulated-jobs.js';
 import type { LogOptions } from '../../../src/log/log.js';
 import type { OpenLogOptions } from '../../../src/log/open-log.js';
 import { jobFunctions } from '../../../workers/job-functions.js';
+import { mortalClock } from '../../base/mortal-clock.js';
 import type { Streams } from '../../simulation/streams.js';
 import { DIRECTORY, TOPIC_ID } from '../log-fixture.js';
 import { StrikingDisk } from './striking-disk.js';
@@ -75,16 +76,9 @@ export class Machine {
     return this.#sabotage.open?.(options) ?? options;
   }
 
-  /** Timers of a process that died do not fire in the next one. */
   #processClock(): Clock {
-    const { clock } = this;
     const process = this.#process;
-    return {
-      wallMs: () => clock.wallMs(),
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, fire) => clock.after(delayMs, () => process === this.#process && fire()),
-      cancel: (timer) => clock.cancel(timer),
-    };
+    return mortalClock(this.clock, () => process === this.#process);
   }
 
   /** Runs until it has ended. False: the machine stopped meanwhile. */

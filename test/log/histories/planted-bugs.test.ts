@@ -6,6 +6,7 @@ import type { SimulatedClock } from '../../../src/base/simulated-clock.js';
 import type { DiskFile } from '../../../src/io/disk.js';
 import { KeyOffsets } from '../../../src/log/compaction/key-offsets.js';
 import { changed } from '../../io/changed-disk.js';
+import { believeTornBatches } from '../believe-torn-batches.js';
 import type { Sabotage } from './machine.js';
 import { runHistories } from './run-histories.js';
 
@@ -67,17 +68,7 @@ const BUGS: Readonly<Record<string, Sabotage>> = {
         },
       }),
   },
-  'a recovery that believes a torn batch': {
-    jobs: (functions) => ({
-      ...functions,
-      'scan-segment': (disk, input) =>
-        functions['scan-segment'](disk, {
-          ...input,
-          verifyFromOffset: Number.POSITIVE_INFINITY,
-          verifyFromPosition: Number.POSITIVE_INFINITY,
-        }),
-    }),
-  },
+  'a recovery that believes a torn batch': { jobs: believeTornBatches },
   'a recovery point that is too high': {
     open: (options) =>
       options.recovery.type === 'from'

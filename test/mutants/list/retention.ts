@@ -20,8 +20,8 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     wrong:
       'A flush promises what follows segments that retention took, and leaves those to the chance of a loss of power.',
     file: 'src/log/log.ts',
-    piece: 'leaving: this.#removal.leaving,',
-    replacement: 'leaving: [],',
+    piece: 'leaving: () => this.#removal.leaving,',
+    replacement: 'leaving: () => [],',
     caughtBy: {
       file: 'test/log/histories/findings.test.ts',
       name: 'leaves no hole where retention took what was not durable',

@@ -23,6 +23,7 @@ import { LocalPartition } from '../../../../src/partition/local-partition.js';
 import { PartitionHost } from '../../../../src/partition/partition-host.js';
 import { BatchReader } from '../../../../src/record/batch-reader.js';
 import { jobFunctions } from '../../../../workers/job-functions.js';
+import { mortalClock } from '../../../base/mortal-clock.js';
 import { NO_COMPACTION } from '../../../partition/no-compaction.js';
 import { between } from '../../../simulation/streams.js';
 import type { LoggedRecord } from '../memory-host.js';
@@ -154,15 +155,8 @@ class Process implements CoordinatorLog {
     };
   }
 
-  /** Timers die with the process. */
   #makeClock(): Clock {
-    const { clock } = this.#machine;
-    return {
-      wallMs: () => clock.wallMs(),
-      monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, fire) => clock.after(delayMs, () => void (this.#isAlive && fire())),
-      cancel: (timer) => clock.cancel(timer),
-    };
+    return mortalClock(this.#machine.clock, () => this.#isAlive);
   }
 }
 
