@@ -249,15 +249,20 @@ export class Compactor {
         replaced: (swap, by) => {
           this.#options.replace(swap.segments, by);
           this.#swapping = [by];
-          this.#replacements = (this.#replacements + 1) | 0;
-          request.replaced();
+          this.#tellReaders(request);
         },
+        removed: () => this.#tellReaders(request),
       },
       request,
       done,
     );
     this.#run = run;
     run.start();
+  }
+
+  #tellReaders({ replaced }: CompactionRequest): void {
+    this.#replacements = (this.#replacements + 1) | 0;
+    replaced();
   }
 
   #ended(error: Error | null): void {

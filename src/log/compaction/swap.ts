@@ -18,7 +18,8 @@
 //
 // Indexes and batches are never mixed: old indexes are durably gone before the new batches have the name (3 before 4), and new
 // ones come after it. In 4 the name passes from the old batches to the new ones in one step: a reader finds one or the other,
-// and never a gap. Until 5 the other old segments are there too; what they hold of the new one's offsets is old, but right.
+// and never a gap. Until 5 the other old segments are there too; what they hold of the new one's offsets is old, but right,
+// and readers that opened them are told of that step as well.
 import { dirname, join } from 'node:path';
 import { assert, present } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
@@ -48,6 +49,8 @@ export interface SegmentSwapOptions {
   readonly whenNotFlushing: (run: () => void) => void;
   /** The new batches have their name: from here on the log consists of them. */
   readonly replace: () => void;
+  /** The other old batches, if there are any, have no name any more. Until now readers may have opened them, in spite of {@link replace}. */
+  readonly removed: () => void;
 }
 
 const INDEXES: readonly SegmentSuffix[] = ['index', 'timeindex', 'txnindex'];
@@ -116,7 +119,7 @@ export class SegmentSwap {
   }
 
   #complete(): Step[] {
-    const { disk, directory, segments, endOffset, replace, whenNotFlushing } = this.#options;
+    const { disk, directory, segments, endOffset, replace, removed, whenNotFlushing } = this.#options;
     const [first, ...others] = segments;
     assert(first, 'a swap replaces a segment');
     const { log, timeindex } = cleanedPaths(directory, first.baseOffset);
@@ -140,12 +143,10 @@ export class SegmentSwap {
         });
       },
       (next) => disk.rename(timeindex, path('timeindex'), next),
-      ...lastSteps(
-        disk,
-        others.flatMap((segment) => filesOf(directory, segment.baseOffset)),
-        swap,
-        path('index'),
-      ),
+      ...lastSteps({
+        ...{ disk, swap, removed, index: path('index') },
+        others: others.flatMap((segment) => filesOf(directory, segment.baseOffset)),
+      }),
     ];
   }
 
@@ -201,7 +202,7 @@ function completeSwap(folder: Folder, name: string, done: StepDone): void {
     ...(has(cleaned.timeindex)
       ? [(next: StepDone) => disk.rename(cleaned.timeindex, path('timeindex'), next)]
       : []),
-    ...lastSteps(disk, replaced, join(directory, name), path('index')),
+    ...lastSteps({ disk, others: replaced, swap: join(directory, name), index: path('index') }),
   ];
   runSteps(clock, steps, done);
 }
@@ -245,11 +246,24 @@ function endOf(disk: Disk, path: string, baseOffset: Offset): Offset | null {
   }
 }
 
+interface LastSteps {
+  readonly disk: Disk;
+  /** The old files that are left. */
+  readonly others: readonly string[];
+  readonly swap: string;
+  readonly index: string;
+  readonly removed?: () => void;
+}
+
 /** The end of step 5, and step 6: the other old files go for good, and then what says that the swap is not over. */
-function lastSteps(disk: Disk, others: readonly string[], swap: string, index: string): Step[] {
+function lastSteps({ disk, others, swap, index, removed }: LastSteps): Step[] {
   const syncFolder: Step = (next) => disk.syncDirectory(dirname(index), next);
   return [
-    (next) => removeAll(disk, others, next),
+    (next) =>
+      removeAll(disk, others, (error) => {
+        if (!error && others.length > 0) removed?.();
+        next(error);
+      }),
     syncFolder,
     (next) => disk.rename(swap, index, next),
     syncFolder,

@@ -104,6 +104,22 @@ describe('LogReader, while segments are replaced', () => {
     expect(readBaseOffset(header, 0)).toBe(1);
   });
 
+  it('holds on to no old segment that it opened between the first replacement of a swap and the removal of the others', () => {
+    const machine = new LogMachine();
+    const log = machine.open({ config });
+    for (let segment = 0; segment < 3; segment++) {
+      appendKeys(log, ['a', 'b', 'c', 'd']);
+      seal(machine, log);
+    }
+    const reader = new LogReader({ directory: DIRECTORY, disk: machine.disk });
+    const outcome = startCompaction(machine, log, { replaced: () => find(reader, log, 5) });
+    machine.clock.runUntil(() => outcome.isOver);
+    expect(log.segmentCount).toBe(2);
+    const { file, segmentBaseOffset } = find(reader, log, 5);
+    expect(segmentBaseOffset).toBe(0);
+    expect(machine.disk.isCurrent(file)).toBe(true);
+  });
+
   it('remembers nothing of a file that it has let go', () => {
     const { machine, log, position } = withImpostor();
     const reader = new LogReader({ directory: DIRECTORY, disk: machine.disk });

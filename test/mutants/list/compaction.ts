@@ -181,17 +181,16 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     wrong:
       'A swap is over before it is certain that the old segments stay away: a loss of power brings them back.',
     file: `${FOLDER}/swap.ts`,
-    piece:
-      "      syncFolder,\n      (next) => disk.rename(swap, path('index'), next),\n      syncFolder,\n    ];\n  }",
-    replacement: "      (next) => disk.rename(swap, path('index'), next),\n      syncFolder,\n    ];\n  }",
+    piece: '    syncFolder,\n    (next) => disk.rename(swap, index, next),\n',
+    replacement: '    (next) => disk.rename(swap, index, next),\n',
     caughtBy: { file: POWER },
   },
   {
     name: 'old-segments-not-removed',
     wrong: 'A start that completes a swap leaves the old segments beside the new one.',
     file: `${FOLDER}/swap.ts`,
-    piece: '    (next) => removeAll(disk, replaced, next),\n',
-    replacement: '',
+    piece: 'lastSteps({ disk, others: replaced,',
+    replacement: 'lastSteps({ disk, others: [],',
     caughtBy: { file: SWAP, name: 'is completed by the second start if the first one dies too' },
   },
   {
@@ -212,10 +211,19 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     caughtBy: { file: SWAP, name: 'is completed by the second start if the first one dies too' },
   },
   {
+    name: 'readers-not-told-of-removal',
+    wrong:
+      'Readers hold on to an old segment that they opened in the middle of a swap, and to what was compacted away.',
+    file: `${FOLDER}/compactor.ts`,
+    piece: 'removed: () => this.#tellReaders(request),',
+    replacement: 'removed: () => {},',
+    caughtBy: { file: `${TESTS}/replaced-segments.test.ts`, name: 'holds on to no old segment' },
+  },
+  {
     name: 'readers-not-told-of-replacement',
     wrong: 'Readers go on at positions that they remember of the segment before.',
     file: `${FOLDER}/compactor.ts`,
-    piece: '          this.#replacements = (this.#replacements + 1) | 0;\n',
+    piece: '    this.#replacements = (this.#replacements + 1) | 0;\n',
     replacement: '',
     caughtBy: {
       file: COMPACTOR,
