@@ -6,7 +6,7 @@ const HISTORIES = Number(process.env['HISTORIES'] ?? 60);
 const SEED = process.env['SEED'];
 
 /** Seeds that once found a bug. */
-const REGRESSIONS = [1, 6, 62, 66, 198, 259, 629, 668, 1094, 1238, 1261];
+const REGRESSIONS = [1, 6, 62, 66, 198, 259, 629, 668, 1094, 1238, 1261, 1545];
 
 function* oddSeeds(): Generator<number> {
   for (let seed = 1; seed <= HISTORIES; seed += 2) yield seed;
