@@ -127,6 +127,7 @@ export class Broker {
       writeBuffer: writeBufferOf(config),
       // The largest record batch must fit.
       readBuffer: new front.ReadBuffer(Math.max(config.readBufferBytes, config.socketRequestMaxBytes)),
+      readPace: new front.MeasuredReadPace(systemClock, () => process.resourceUsage().fsRead),
       supervisor,
       coordinator: supervisor.coordinator,
       clock: systemClock,
@@ -334,15 +335,16 @@ const writeBufferOf = ({ writeBufferBytes, socketRequestMaxBytes }: BrokerConfig
  * starts, so that the two share the time.
  */
 async function loadFront({ nativeListen, kafkaListen }: BrokerOptions) {
-  const [router, readBuffer, metrics, native, kafka, sessions] = await Promise.all([
+  const [router, readBuffer, readPace, metrics, native, kafka, sessions] = await Promise.all([
     import('./router.js'),
     import('./read-buffer.js'),
+    import('./read-pace.js'),
     import('./metrics/broker-metrics.js'),
     nativeListen === null ? null : import('./native/native-door.js'),
     kafkaListen === null ? null : import('./kafka/kafka-door.js'),
     kafkaListen === null ? null : import('./kafka/fetch-sessions.js'),
   ]);
-  return { ...router, ...readBuffer, ...metrics, native, kafka, sessions };
+  return { ...router, ...readBuffer, ...readPace, ...metrics, native, kafka, sessions };
 }
 
 /** What the HTTP door tells of a broker, from before it runs. */

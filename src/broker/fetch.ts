@@ -2,7 +2,7 @@
 // the page cache into a run of the read buffer and from there to the socket, never re-encoded. A fetch has two phases:
 //
 //   look   how much is there for each partition? Not enough: park until an owner publishes, or the wait is over
-//   read   partition by partition; the last few MiB of a log synchronously, older data on a helper thread
+//   read   partition by partition; on this thread what comes from the page cache, the rest on a helper thread
 //
 // The read phase waits until the peer reads its earlier answers, so that a stalled consumer holds one answer's memory.
 import type { Clock, Timer } from '../base/clock.js';
@@ -14,6 +14,7 @@ import type { FetchCounters } from './metrics/counters.js';
 import { type SeenOffsets, type Sight, seenOffsets, seePartition } from './partition-sight.js';
 import { type BatchReadResult, readBatches } from './read-batches.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
+import type { ReadPace } from './read-pace.js';
 import type { PartitionEntry } from './topic-table.js';
 
 export interface FetchTarget {
@@ -50,6 +51,7 @@ export interface FetchPorts {
   readonly disk: Disk;
   readonly logger: Logger;
   readonly readBuffer: ReadBuffer;
+  readonly readPace: ReadPace;
   readonly counters: FetchCounters;
   /** Opens partitions that have no route; calls back when each has one or has failed. May call back at once. */
   readonly withRoutes: (entries: readonly PartitionEntry[], done: () => void) => void;

@@ -8,6 +8,7 @@ import type { Found } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
 import { readBatchBytes, readRecordCount } from '../record/batch-header.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
+import type { ReadPace } from './read-pace.js';
 import type { Route } from './topic-table.js';
 
 export interface BatchRead {
@@ -42,6 +43,7 @@ export interface BatchReadPorts {
   readonly disk: Disk;
   readonly logger: Logger;
   readonly readBuffer: ReadBuffer;
+  readonly readPace: ReadPace;
 }
 
 /** This close to the end of a log its pages are certainly in the cache. */
@@ -59,8 +61,8 @@ export function readBatches(
   const availableBytes = found.endPosition - found.position;
   const length = Math.min(run.bytes.length, Math.max(wantedBytes, MINIMUM_READ_BYTES), availableBytes);
   const into = run.bytes.subarray(0, length);
-  const hot = found.segmentBaseOffset === published.segmentBaseOffset && availableBytes <= HOT_BYTES;
-  if (!hot) {
+  const isCached = found.segmentBaseOffset === published.segmentBaseOffset && availableBytes <= HOT_BYTES;
+  if (!isCached && !ports.readPace.mayBlock) {
     ports.readBuffer.counts.coldReads++;
     ports.disk.readLater(found.file, found.position, into, (error, bytes) => {
       done(error ? failed(read, error, ports) : arrived(read, into, bytes, ports));
@@ -70,7 +72,7 @@ export function readBatches(
   ports.readBuffer.counts.hotReads++;
   let bytes: number;
   try {
-    bytes = ports.disk.read(found.file, found.position, into);
+    bytes = ports.readPace.timed(() => ports.disk.read(found.file, found.position, into));
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
     done(failed(read, error, ports));

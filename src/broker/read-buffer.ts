@@ -25,7 +25,7 @@ export class ReadBuffer {
   #wakes = 0;
   #waking = false;
   readonly #chunkBytes: number;
-  /** Reads into it from the page cache on this thread, of older data on others, and waits for room; for metrics. */
+  /** Reads into it on this thread and on others, and waits for room; for metrics. */
   readonly counts = { hotReads: 0, coldReads: 0, waits: 0 };
 
   constructor(byteCount: number, chunkBytes = CHUNK_BYTES) {

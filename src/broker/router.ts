@@ -38,6 +38,7 @@ import {
 import { BrokerCounters, type DoorName, Traffic } from './metrics/counters.js';
 import { type ProducerIdentityDone, ProducerIds } from './producer-ids.js';
 import type { ReadBuffer } from './read-buffer.js';
+import type { ReadPace } from './read-pace.js';
 import { Subscription, type SubscriptionOptions, type SubscriptionPorts } from './subscription.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
 import { type Appended, notAppended, WorkerLink } from './worker-link.js';
@@ -50,6 +51,7 @@ export interface RouterOptions {
   readonly advertise: string | null;
   readonly writeBuffer: WriteBuffer;
   readonly readBuffer: ReadBuffer;
+  readonly readPace: ReadPace;
   readonly supervisor: Supervisor;
   readonly coordinator: GroupCoordinator;
   readonly clock: Clock;
@@ -286,7 +288,7 @@ export class Router {
 
   /** Starts a fetch; `done` is called once, also with an answer of errors only. It may be called at once. */
   fetch(request: FetchRequest, connection: Connection, done: (answer: FetchAnswer) => void): Fetch {
-    const { clock, disk, logger, readBuffer } = this.options;
+    const { clock, disk, logger, readBuffer, readPace } = this.options;
     const fetch = new Fetch(
       this.#draining ? { ...request, maxWaitMs: 0 } : request,
       {
@@ -294,6 +296,7 @@ export class Router {
         disk,
         logger,
         readBuffer,
+        readPace,
         counters: this.counters.fetches,
         withRoutes: (entries, opened) => this.withRoutes(entries, opened),
         inTurn: (read) => connection.readInTurn(read),
@@ -310,9 +313,9 @@ export class Router {
     connection: Connection,
     { push, ended }: Pick<SubscriptionPorts, 'push' | 'ended'>,
   ): Subscription {
-    const { disk, logger, readBuffer, later } = this.options;
+    const { disk, logger, readBuffer, readPace, later } = this.options;
     const subscription = new Subscription(options, {
-      ...{ disk, logger, readBuffer, later, push, ended },
+      ...{ disk, logger, readBuffer, readPace, later, push, ended },
       withRoutes: (entries, opened) => this.withRoutes(entries, opened),
       inTurn: (read) => connection.readInTurn(read),
     });

@@ -7,6 +7,7 @@ import { BatchReader } from '../../src/record/batch-reader.js';
 import { chance, pick, withSeeds } from '../actor/seeds.js';
 import { appendLeft } from './append-left.js';
 import { BATCH_BYTES, CHUNK_BYTES, offsetsIn, PARTITIONS, PartitionScene, range } from './partition-scene.js';
+import { READ_AT_ONCE } from './read-paces.js';
 
 interface Asked {
   readonly fetch: Fetch;
@@ -38,6 +39,7 @@ class Scene extends PartitionScene {
         disk: this.machine.disk,
         logger: this.machine.logger,
         readBuffer: this.readBuffer,
+        readPace: this.readPace,
         counters: new FetchCounters(),
         withRoutes: (_entries, done) => {
           if (this.routing) this.routing.push(done);
@@ -341,6 +343,17 @@ describe('Fetch', () => {
     expect(scene.readBuffer.freeBytes).toBe(scene.readBuffer.bytes);
   });
 
+  it('reads sealed segments at once where it may', () => {
+    const scene = new Scene({ readBytes: 16 * CHUNK_BYTES });
+    scene.readPace = READ_AT_ONCE;
+    scene.partition(0).add(30);
+    const asked = scene.fetch({}, [{ index: 0 }]);
+    const [fetched] = scene.take(asked.answer());
+    expect(offsetsIn(fetched?.records).length).toBeGreaterThan(0);
+    expect(scene.readBuffer.counts.hotReads).toBeGreaterThan(0);
+    expect(scene.readBuffer.counts.coldReads).toBe(0);
+  });
+
   it('waits for memory if it has nothing in hand, else answers with what it has', () => {
     const scene = new Scene({ readBytes: 4 * CHUNK_BYTES });
     for (const partition of scene.partitions) partition.add(2);
@@ -401,6 +414,12 @@ describe('Fetch', () => {
   it('gives consumers every record once and in order, whatever happens beside them', () => {
     withSeeds(40, (random) => {
       const scene = new Scene({ readBytes: 12 * CHUNK_BYTES });
+      scene.readPace = {
+        ...READ_AT_ONCE,
+        get mayBlock() {
+          return chance(random, 1, 2);
+        },
+      };
       const positions = [0, 1, 2, 3].map(() => range(0, PARTITIONS).map(() => 0));
       const under: { consumer: number; targets: { index: number; offset: number }[]; asked: Asked }[] = [];
       const step = () => {

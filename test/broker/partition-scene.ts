@@ -6,6 +6,7 @@ import { createViews, ViewReader, ViewWriter } from '../../src/actor/view.js';
 import { present } from '../../src/base/assert.js';
 import { toBrokerId, toLeaderEpoch, toOffset, toTopicId } from '../../src/base/ids.js';
 import { ReadBuffer } from '../../src/broker/read-buffer.js';
+import type { ReadPace } from '../../src/broker/read-pace.js';
 import { type PartitionEntry, TopicTable } from '../../src/broker/topic-table.js';
 import { WorkerLink } from '../../src/broker/worker-link.js';
 import { resolveTopicConfig } from '../../src/config/topic-config.js';
@@ -14,6 +15,7 @@ import type { Log } from '../../src/log/log.js';
 import { LogReader } from '../../src/log/log-reader.js';
 import { readBatchBytes, readLastOffset } from '../../src/record/batch-header.js';
 import { batch, CONFIG, LogMachine } from '../log/log-fixture.js';
+import { READ_LATER } from './read-paces.js';
 
 /** The size of a batch of one record as the tests append it. */
 export const BATCH_BYTES = 76;
@@ -87,6 +89,7 @@ export class PartitionScene {
   readonly topics = new TopicTable();
   readonly partitions: Partition[] = [];
   readonly readBuffer: ReadBuffer;
+  readPace: ReadPace = READ_LATER;
   /** Routes are found when this is called; at once while null. */
   routing: (() => void)[] | null = null;
   /** Reads run when their turn comes; at once while null. */

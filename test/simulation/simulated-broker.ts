@@ -31,6 +31,7 @@ import {
 import { NativeDoor } from '../../src/broker/native/native-door.js';
 import { OWN_WORKER } from '../../src/broker/placement.js';
 import { ReadBuffer } from '../../src/broker/read-buffer.js';
+import type { ReadPace } from '../../src/broker/read-pace.js';
 import { Router } from '../../src/broker/router.js';
 import { startSupervisor } from '../../src/broker/start-supervisor.js';
 import type { SupervisorActor } from '../../src/broker/supervisor.js';
@@ -49,7 +50,7 @@ import { WriteBuffer } from '../../src/partition/write-buffer.js';
 import { jobFunctions } from '../../workers/job-functions.js';
 import { ControlLink, type LinkDelay } from './control-link.js';
 import type { DiskWeather } from './disk-weather.js';
-import { pick, type Streams } from './streams.js';
+import { chance, pick, type Streams } from './streams.js';
 import { Thread } from './thread.js';
 import type { Trace } from './trace.js';
 
@@ -274,6 +275,17 @@ export class SimulatedBroker {
     }
   }
 
+  /** Any of two reads may find that disks are slow at the moment. */
+  #readPace(): ReadPace {
+    const random = this.#options.streams('read pace');
+    return {
+      get mayBlock() {
+        return chance(random, 0.5);
+      },
+      timed: (read) => read(),
+    };
+  }
+
   #startRouter(clusterId: string): void {
     const { world } = this.#options;
     const { clock, disk, jobs } = this.#main;
@@ -293,6 +305,7 @@ export class SimulatedBroker {
       advertise: null,
       writeBuffer,
       readBuffer,
+      readPace: this.#readPace(),
       supervisor: {
         ask: (command, deadlineMs, reply) =>
           this.#supervisorLink.ask({ type: 'command', command }, deadlineMs, (result, failure) =>

@@ -44,12 +44,20 @@ function askedPartitions({ topics }: FetchRequest, byId: boolean): SessionPartit
   return [...new Map(asked.map((partition) => [keyOf(partition, byId), partition])).values()];
 }
 
+function entryOf(
+  { topics }: Router,
+  { topic, topicId, partition }: SessionPartition,
+  byId: boolean,
+): PartitionEntry | undefined {
+  return (byId ? topics.topicById(topicId) : topics.topic(topic))?.partitions[partition];
+}
+
 /** Finds the partition and checks what the client believes of its history. */
 function question(router: Router, asked: SessionPartition, byId: boolean): Question {
-  const topic = byId ? router.topics.topicById(asked.topicId) : router.topics.topic(asked.topic);
-  const entry = topic?.partitions[asked.partition];
+  const entry = entryOf(router, asked, byId);
   if (!entry) {
-    const error = byId && !topic ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION';
+    const isUnknownId = byId && !router.topics.topicById(asked.topicId);
+    const error = isUnknownId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION';
     return { asked, entry, error, diverging: null };
   }
   const problem = epochProblem(entry, asked.currentLeaderEpoch);
@@ -180,7 +188,7 @@ export const serveFetch = serve(fetch, ({ router, connection, sessions, version,
   const { session } = opened;
   const asked =
     opened.type === 'full' ? named : [...opened.session.partitions.values()].map((told) => told.asked);
-  const entries = asked.flatMap((partition) => question(router, partition, byId).entry ?? []);
+  const entries = asked.flatMap((partition) => entryOf(router, partition, byId) ?? []);
   let hurried = false;
   answer.onCancel(
     () => {

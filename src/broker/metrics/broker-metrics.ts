@@ -139,7 +139,7 @@ export const BROKER_METRICS = {
   reads: metric({
     name: 'odradek_fetch_reads_total',
     type: 'counter',
-    help: 'Reads of segments for fetches and subscriptions. hot: the last MiB of a log, from the page cache, on the main thread; cold: older data, on helper threads, which may wait for the disk.',
+    help: 'Reads of segments for fetches and subscriptions. hot: on the main thread, from the page cache; cold: on helper threads, while reads have to wait for a disk.',
     labels: ['temperature'],
   }),
   readBufferWaits: metric({

@@ -49,7 +49,7 @@ export interface SegmentSwapOptions {
   readonly whenNotFlushing: (run: () => void) => void;
   /** The new batches have their name: from here on the log consists of them. */
   readonly replace: () => void;
-  /** The other old batches, if there are any, have no name any more. Until now readers may have opened them, in spite of {@link replace}. */
+  /** The other old segments, if there are any, have no names any more. Until now readers may have opened them nevertheless. */
   readonly removed: () => void;
 }
 

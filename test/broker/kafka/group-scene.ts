@@ -18,6 +18,7 @@ import type { Api } from '../../../src/protocol/kafka/api.js';
 import { decodeResponse, encodeRequest } from '../../../src/protocol/kafka/headers.js';
 import type { DecodedFields, EncodableFields, Fields } from '../../../src/protocol/kafka/schema.js';
 import { jobFunctions } from '../../../workers/job-functions.js';
+import { READ_LATER } from '../read-paces.js';
 import { TestTransport } from '../test-transport.js';
 
 /** A command that waits for the test's reply. */
@@ -109,6 +110,7 @@ export function groupScene(
     advertise: null,
     writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
     readBuffer: new ReadBuffer(64 * 1024),
+    readPace: READ_LATER,
     supervisor: { ask: () => expect.unreachable() },
     coordinator: { ask: (command, reply) => asked.push({ command, reply }) },
     clock,

@@ -25,6 +25,7 @@ import { apiVersions } from '../../../src/protocol/kafka/messages/18-api-version
 import { createTopics } from '../../../src/protocol/kafka/messages/19-create-topics.js';
 import { describeTopicPartitions } from '../../../src/protocol/kafka/messages/75-describe-topic-partitions.js';
 import { jobFunctions } from '../../../workers/job-functions.js';
+import { READ_LATER } from '../read-paces.js';
 import { TestTransport } from '../test-transport.js';
 import { KafkaConnection } from './kafka-connection.js';
 import {
@@ -361,6 +362,7 @@ describe('KafkaDoor on internal topics', () => {
       advertise: null,
       writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
       readBuffer: new ReadBuffer(64 * KIB),
+      readPace: READ_LATER,
       supervisor: { ask: () => expect.unreachable() },
       coordinator: { ask: () => expect.unreachable() },
       clock,

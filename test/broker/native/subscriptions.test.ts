@@ -22,6 +22,7 @@ import { startBroker, type TestBroker } from '../../../src/testing/index.js';
 import { jobFunctions } from '../../../workers/job-functions.js';
 import { type Answer, NativeConnection } from '../../chaos/native-connection.js';
 import { chooseSeed, countFromEnvironment } from '../../chaos/seed.js';
+import { READ_LATER } from '../read-paces.js';
 import { TestTransport } from '../test-transport.js';
 
 const TOPIC = 'orders';
@@ -236,6 +237,7 @@ describe('Subscriptions to a partition that takes long to open', () => {
       ...{ brokerId, clusterId: 'a-cluster', config: parsed.config, advertise: null },
       writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
       readBuffer: new ReadBuffer(64 * 1024),
+      readPace: READ_LATER,
       // Answers when the test has it do so.
       supervisor: { ask: (_command, _deadlineMs, reply) => opening.push(reply) },
       coordinator: { ask: () => expect.unreachable() },
