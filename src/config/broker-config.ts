@@ -83,13 +83,16 @@ export function parseBrokerConfig(
 
   const contradiction = contradictionIn(values, topicDefaults);
   if (contradiction !== null) return { failures: [contradiction] };
-  const workers = values.workers === 0 ? Math.min(cores, WORKERS_AUTOMATIC_MAX) : values.workers;
+  const workers = values.workers === 0 ? automaticWorkers(cores) : values.workers;
   const { dataDirectories: several, dataDirectory: one } = BROKER_PROPERTIES;
   const dataDirectories =
     texts.has(one.name) && !texts.has(several.name) ? [values.dataDirectory] : values.dataDirectories;
   const nodeId = toBrokerId(values.nodeId);
   return { config: { ...values, nodeId, dataDirectories, workers, topicDefaults } };
 }
+
+/** The main thread, which is as busy as a worker, has a core to itself where there are several. */
+const automaticWorkers = (cores: number): number => Math.max(1, Math.min(cores - 1, WORKERS_AUTOMATIC_MAX));
 
 /** The topics' defaults in the topics' units. Of several names for one setting the first in its row counts. */
 function parseTopicDefaults(

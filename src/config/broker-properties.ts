@@ -132,7 +132,7 @@ export const BROKER_PROPERTIES = {
     default: '0',
     min: 0,
     max: 256,
-    doc: 'How many threads the partitions are spread over; 0: one per processor core, at most 4.',
+    doc: 'How many threads the partitions are spread over; 0: one less than there are processor cores, at least 1 and at most 4, for the main thread is busy as well.',
     source: 'Odradek',
   }),
   writeBufferBytes: property({
@@ -211,11 +211,11 @@ export const BROKER_PROPERTIES = {
   recoveryThreadsPerDataDirectory: property({
     name: 'num.recovery.threads.per.data.dir',
     type: 'int',
-    default: '0',
+    default: '2',
     min: 0,
     max: 64,
     doc: 'How many threads verify logs after a crash, for each directory in log.dirs; 0: one for each partition worker, however many directories. They are spread over the workers, and end with the recovery. Logs are flushed at a stop by the workers.',
-    source: 'Kafka, Broker Configs; default is ours (Kafka: 2)',
+    source: 'Kafka, Broker Configs',
   }),
   producerIdExpirationMs: property({
     name: 'producer.id.expiration.ms',

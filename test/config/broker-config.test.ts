@@ -51,8 +51,10 @@ describe('parseBrokerConfig', () => {
     expect(brokerOptions(config)).toMatchObject({ dataDirectories: ['/a', '/b'], httpListen: null, config });
   });
 
-  it('starts one worker per core, at most four, unless told', () => {
-    expect(parse({}, 2).workers).toBe(2);
+  it('leaves a core to the main thread, and takes the others for workers, at most four, unless told', () => {
+    expect(parse({}, 1).workers).toBe(1);
+    expect(parse({}, 2).workers).toBe(1);
+    expect(parse({}, 4).workers).toBe(3);
     expect(parse({}, 64).workers).toBe(4);
     expect(parse({ 'odradek.workers': '9' }, 2).workers).toBe(9);
   });
