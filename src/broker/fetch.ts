@@ -57,12 +57,17 @@ export interface FetchPorts {
   readonly withRoutes: (entries: readonly PartitionEntry[], done: () => void) => void;
   /** Reads one after the other per connection, while the peer reads its answers. May call back at once. */
   readonly inTurn: (read: (over: () => void) => void) => void;
+  /** Runs a function in a later turn, after sockets had theirs. */
+  readonly later: (run: () => void) => void;
 }
 
 /** One answer's records at most, whatever the client allows. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 /** One read for one partition. */
 const READ_BYTES_MAX = 1024 * 1024;
+/** After so much has been read others have their turn: producers do not wait for a large answer. */
+const TURN_BYTES = 1024 * 1024;
+
 interface TargetSight extends Sight {
   readonly target: FetchTarget;
 }
@@ -201,6 +206,7 @@ class Reading {
   #left: number;
   /** The size of the batch that is to be read next, once it is known to be more than was asked for. */
   #firstBatchBytes = 0;
+  #turnBytes = 0;
   /** Of the partition whose turn it is. While it is not its answer yet, it is only batches without records. */
   #read: ReadRecords | null = null;
 
@@ -216,6 +222,11 @@ class Reading {
       const target = this.#targets[this.#partitions.length];
       if (!target) {
         this.#finish();
+        return;
+      }
+      if (this.#turnBytes >= TURN_BYTES) {
+        this.#turnBytes = 0;
+        this.#ports.later(() => this.next());
         return;
       }
       // Each partition is looked at again when its turn comes: what was seen before need not be there any more.
@@ -257,6 +268,7 @@ class Reading {
         this.#read?.run.release();
         this.#read = { run, records, nextOffset };
         this.#firstBatchBytes = 0;
+        this.#turnBytes += records.length;
         if (!isEmptied) this.#add(sight);
         return;
       }

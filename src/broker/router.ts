@@ -288,7 +288,7 @@ export class Router {
 
   /** Starts a fetch; `done` is called once, also with an answer of errors only. It may be called at once. */
   fetch(request: FetchRequest, connection: Connection, done: (answer: FetchAnswer) => void): Fetch {
-    const { clock, disk, logger, readBuffer, readPace } = this.options;
+    const { clock, disk, logger, readBuffer, readPace, later } = this.options;
     const fetch = new Fetch(
       this.#draining ? { ...request, maxWaitMs: 0 } : request,
       {
@@ -300,6 +300,7 @@ export class Router {
         counters: this.counters.fetches,
         withRoutes: (entries, opened) => this.withRoutes(entries, opened),
         inTurn: (read) => connection.readInTurn(read),
+        later,
       },
       done,
     );

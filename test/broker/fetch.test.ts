@@ -49,6 +49,7 @@ class Scene extends PartitionScene {
           if (this.turns) this.turns.push(read);
           else read(() => {});
         },
+        later: (run) => this.machine.clock.schedule(0, run),
       },
       (answer) => answers.push(answer),
     );
@@ -352,6 +353,20 @@ describe('Fetch', () => {
     expect(offsetsIn(fetched?.records).length).toBeGreaterThan(0);
     expect(scene.readBuffer.counts.hotReads).toBeGreaterThan(0);
     expect(scene.readBuffer.counts.coldReads).toBe(0);
+  });
+
+  it('lets others have their turn between partitions once it has read a MiB', () => {
+    const scene = new Scene({ readBytes: 2 ** 26 });
+    for (const partition of scene.partitions) partition.add(1, { valueBytes: 700_000 });
+    const request = { maxBytes: 2 ** 23 };
+    const small = scene.fetch(request, [{ index: 0 }]);
+    expect(scene.take(small.answer())).toHaveLength(1);
+    const large = scene.fetch(request, [{ index: 0 }, { index: 1 }, { index: 2 }]);
+    expect(large.answer()).toBeNull();
+    scene.machine.clock.runNext();
+    const fetched = scene.take(large.answer());
+    expect(fetched.map(({ records }) => offsetsIn(records))).toEqual([[0], [0], [0]]);
+    expect(scene.readBuffer.freeBytes).toBe(scene.readBuffer.bytes);
   });
 
   it('waits for memory if it has nothing in hand, else answers with what it has', () => {
