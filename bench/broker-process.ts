@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Deferred, deferred } from '../src/client/deferred.js';
 import { LineProcess } from './child-process.js';
@@ -10,6 +11,8 @@ export interface BrokerProcessOptions {
   readonly profileDirectory: string | null;
   /** Broker settings, `name=value`. */
   readonly settings: readonly string[];
+  /** The folder of another build, with `dist` in it; default: the one that this file belongs to. */
+  readonly buildFolder?: string;
   /** Whether Kafka's door is open, too; default: not. */
   readonly opensKafkaDoor?: boolean;
   /** Whether health and metrics can be asked for; default: not. */
@@ -21,6 +24,9 @@ export type LogLine = Readonly<Record<string, unknown>>;
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 30_000;
 const LOG_LINES_KEPT = 20;
+
+/** From dist/bench, where this file is compiled to. */
+const ownBuildFolder = fileURLToPath(new URL('../../', import.meta.url));
 
 /** A broker in a process of its own, as `odradek broker` starts it. */
 export class BrokerProcess {
@@ -65,7 +71,7 @@ export class BrokerProcess {
       ...['--native-listen', '127.0.0.1:0', '--kafka-listen', door(opensKafkaDoor)],
       ...['--http-listen', door(opensHttpDoor)],
     ];
-    const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+    const main = join(options.buildFolder ?? ownBuildFolder, 'dist/src/cli/main.js');
     this.#process = new LineProcess(
       [
         ...profile,

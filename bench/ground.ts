@@ -37,20 +37,32 @@ export interface PumpRun {
   readonly others: number | null;
 }
 
+export interface GroundOptions {
+  readonly options: BenchOptions;
+  readonly proc: ProcReader | null;
+  /** Where to make a folder of its own. */
+  readonly folder: string;
+  readonly suite: string;
+  /** The folder of the build whose broker is started; null: this one's. */
+  readonly buildFolder?: string | null;
+}
+
 export class Ground {
   readonly options: BenchOptions;
   /** Null where there is no /proc. */
   readonly proc: ProcReader | null;
   readonly #folder: string;
   readonly #suite: string;
+  readonly #buildFolder: string | null;
   #broker: BrokerProcess | null = null;
   #names = 0;
 
-  constructor(options: BenchOptions, proc: ProcReader | null, folder: string, suite: string) {
+  constructor({ options, proc, folder, suite, buildFolder = null }: GroundOptions) {
     this.options = options;
     this.proc = proc;
     this.#folder = join(folder, suite);
     this.#suite = suite;
+    this.#buildFolder = buildFolder;
     mkdirSync(this.#folder, { recursive: true });
   }
 
@@ -84,6 +96,7 @@ export class Ground {
     return BrokerProcess.start({
       dataDirectory: this.path('data'),
       profileDirectory: profileDirectory === null ? null : join(profileDirectory, this.#suite),
+      ...(this.#buildFolder === null ? {} : { buildFolder: this.#buildFolder }),
       ...further,
       settings: [...(further.settings ?? []), ...brokerSettings],
     });

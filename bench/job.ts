@@ -63,10 +63,12 @@ export interface ClientJob {
   readonly partitions: number;
   readonly recordBytes: number;
   readonly records: number;
+  /** Whether a call sends a thousand messages, and a turn of the loop reads a batch; else one message each. */
+  readonly batches: boolean;
 }
 
 /** The same by kafkajs, for comparison. */
-export interface KafkaJsJob extends Omit<ClientJob, 'type'> {
+export interface KafkaJsJob extends Omit<ClientJob, 'type' | 'batches'> {
   readonly type: 'kafkajs-produce' | 'kafkajs-consume';
 }
 

@@ -1,5 +1,7 @@
 // What is measured. One row of numbers per turn: a metric that could not be measured (no /proc, no pump) is absent.
 
+import type { LoadResult } from './job.js';
+
 interface Metric {
   readonly unit: string;
   readonly better: 'higher' | 'lower' | 'neither';
@@ -22,6 +24,8 @@ export const METRICS = {
   coreShare: { unit: '% of a core', better: 'lower' },
   syncsPerSecond: { unit: 'fdatasync/s', better: 'neither' },
   requestsPerSync: { unit: 'requests/fdatasync', better: 'neither' },
+  recordsPerLoadCpuSecond: { unit: 'records/CPU s of the client', better: 'higher' },
+  loadUserMicrosPerRecord: { unit: 'client user µs/record', better: 'lower' },
   loadMicrosPerRecord: { unit: 'client CPU µs/record', better: 'lower' },
   loadCores: { unit: 'cores busy with load', better: 'neither' },
   readyMs: { unit: 'ms to ready', better: 'lower' },
@@ -36,6 +40,10 @@ export const METRICS = {
   recoveryCpuSeconds: { unit: 'CPU s of the recovery', better: 'lower' },
   cleanReadyMs: { unit: 'ms to ready after a clean stop', better: 'lower' },
   cleanUseMs: { unit: 'ms to use all after a clean stop', better: 'lower' },
+  createMs: { unit: 'ms to create', better: 'lower' },
+  firstRecordsMs: { unit: 'ms to the first record in each', better: 'lower' },
+  secondRecordsMs: { unit: 'ms to another one in each', better: 'lower' },
+  openCpuSeconds: { unit: 'CPU s to create and use all', better: 'lower' },
   idleRssMib: { unit: 'MiB RSS idle', better: 'lower' },
   peakRssMib: { unit: 'MiB RSS peak', better: 'lower' },
 } as const satisfies Readonly<Record<string, Metric>>;
@@ -68,6 +76,20 @@ export function perRequest(cpu: CpuSeconds | null, requests: number): Metrics {
     cpuMicrosPerRequest: ((cpu.user + cpu.system) / requests) * 1e6,
     userMicrosPerRequest: (cpu.user / requests) * 1e6,
     systemMicrosPerRequest: (cpu.system / requests) * 1e6,
+  };
+}
+
+/** What a load generator that is a client took of its own processor. */
+export function perRecordOfLoad({
+  records,
+  userSeconds,
+  systemSeconds,
+}: Pick<LoadResult, 'records' | 'userSeconds' | 'systemSeconds'>): Metrics {
+  const loadSeconds = userSeconds + systemSeconds;
+  return {
+    recordsPerLoadCpuSecond: records / loadSeconds,
+    loadUserMicrosPerRecord: (userSeconds / records) * 1e6,
+    loadMicrosPerRecord: (loadSeconds / records) * 1e6,
   };
 }
 

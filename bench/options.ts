@@ -21,10 +21,15 @@ export interface BenchOptions {
   readonly brokerSettings: readonly string[];
   /** File for one JSON line per turn; `-` is stdout. */
   readonly jsonFile: string | null;
-  /** Whether to append a JSON line per row to the stored results. */
+  /** Whether the JSON lines go to the results that are committed; else to those of this clone only. */
   readonly store: boolean;
   readonly profileDirectory: string | null;
   readonly list: boolean;
+  /** The revision to compare with, in git's words; null: the pump stands beside the broker. */
+  readonly against: string | null;
+  /** The revision whose broker is compared with that of `against`; null: the working tree as it is. */
+  readonly candidate: string | null;
+  readonly quick: boolean;
 }
 
 const FULL = {
@@ -35,6 +40,11 @@ const QUICK = {
   ...{ rounds: 2, bytes: 48 * MIB, requests: 8_000, latencySeconds: 3, idleSeconds: 1 },
   ...{ recoveryBytes: 128 * MIB, recoveryPartitions: 100 },
 };
+
+/** Enough for a verdict (comparison.ts), and even, so that both sides are first equally often. */
+const COMPARISON_ROUNDS = 8;
+/** What a quick comparison takes if no rows are named: each kind of load that is not a library. */
+const QUICK_COMPARISON_ROWS = ['startup', 'produce.256KiB.p1', 'consume.256KiB.p1', 'requests'];
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
@@ -47,7 +57,7 @@ export function parseBytes(text: string): number {
   return bytes;
 }
 
-function parseCount(text: string): number {
+export function parseCount(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Give a whole number of at least 1.');
   return Number(text);
 }
@@ -66,7 +76,13 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     )
     .option('--dir <folder>', 'where the data go while it runs', tmpdir())
     .option('--only <row,...>', 'rows to measure, or beginnings of their names', collectNames, [])
-    .option('--rounds <count>', `turns of each side (default: ${FULL.rounds})`, parseCount)
+    .option(
+      '--rounds <count>',
+      `turns of each side (default: ${FULL.rounds}; with --against ${COMPARISON_ROUNDS})`,
+      parseCount,
+    )
+    .option('--against <revision>', 'compare with the broker of that commit, in turns, instead of the pump')
+    .option('--candidate <revision>', 'what to compare with it (default: the working tree)')
     .option('--bytes <size>', 'record batches in a turn of a throughput row (default: 512MiB)', parseBytes)
     .option('--recovery-bytes <size>', 'what the logs of a recovery row hold (default: 1GiB)', parseBytes)
     .option('--recovery-partitions <count>', 'how many logs they are (default: 1000)', parseCount)
@@ -76,7 +92,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     .option('--set <name=value>', 'a setting of the broker; may be repeated', collect, [])
     .option('--profile <folder>', 'keep a CPU profile of each thread of the broker there, by row')
     .option('--json <file>', 'write a JSON line per turn there; - is stdout')
-    .option('--results', 'append a JSON line per row to bench/results')
+    .option('--results', 'store in bench/results, to be committed, and not in bench/results/local')
     .option('--list', 'print the names of the rows')
     .allowExcessArguments(false);
   // What commander returns is typed as any.
@@ -87,6 +103,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     readonly bytes?: number;
     readonly recoveryBytes?: number;
     readonly recoveryPartitions?: number;
+    readonly against?: string;
+    readonly candidate?: string;
     readonly quick?: boolean;
     readonly fetchBytes: number;
     readonly pumpBytes: number;
@@ -96,21 +114,25 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     readonly results?: boolean;
     readonly list?: boolean;
   };
-  const amounts = given.quick ? QUICK : FULL;
+  const { quick = false, against = null, candidate = null, results: store = false } = given;
+  if (candidate !== null && against === null) command.error('error: --candidate needs --against');
+  if (store && quick) command.error('error: what --quick gives is not worth committing: leave --results out');
+  const amounts = quick ? QUICK : FULL;
+  const isQuickComparison = quick && against !== null;
   return {
     ...amounts,
-    rounds: given.rounds ?? amounts.rounds,
+    rounds: given.rounds ?? (against !== null && !quick ? COMPARISON_ROUNDS : amounts.rounds),
     bytes: given.bytes ?? amounts.bytes,
     recoveryBytes: given.recoveryBytes ?? amounts.recoveryBytes,
     recoveryPartitions: given.recoveryPartitions ?? amounts.recoveryPartitions,
     directory: given.dir,
     fetchBytes: given.fetchBytes,
     pumpPieceBytes: given.pumpBytes,
-    only: given.only,
+    only: isQuickComparison && given.only.length === 0 ? QUICK_COMPARISON_ROWS : given.only,
     brokerSettings: given.set,
     jsonFile: given.json ?? null,
-    store: given.results ?? false,
     profileDirectory: given.profile ?? null,
     list: given.list ?? false,
+    ...{ store, quick, against, candidate },
   };
 }

@@ -2,7 +2,7 @@
 import { type Column, renderTable } from '../src/cli/commands/table.js';
 import { METRIC_NAMES, METRICS, type MetricName } from './metrics.js';
 import { ratios, type Spread, spread } from './statistics.js';
-import type { Side, Turn } from './suite.js';
+import type { Other, Side, Turn } from './suite.js';
 
 /** Above this share of the machine in other hands, a row's figures are marked. */
 export const QUIET_SHARE = 0.25;
@@ -25,18 +25,22 @@ export function formatSpread({ median, min, max }: Spread): string {
 interface MetricValues {
   readonly metric: MetricName;
   readonly broker: readonly number[];
-  readonly pump: readonly number[];
-  /** Broker ÷ pump, each within its round. */
+  /** Of what stands beside the broker. */
+  readonly other: readonly number[];
+  /** Broker ÷ other, each within its round. */
   readonly ratio: readonly number[];
 }
 
 /** What a row's turns gave. */
 export class RowReport {
   readonly row: string;
-  readonly #turns: { readonly broker: Turn[]; readonly pump: Turn[] } = { broker: [], pump: [] };
+  /** What stands beside the broker. */
+  readonly other: Other;
+  readonly #turns: Readonly<Record<Side, Turn[]>> = { broker: [], pump: [], base: [] };
 
-  constructor(row: string) {
+  constructor(row: string, other: Other = 'pump') {
     this.row = row;
+    this.other = other;
   }
 
   /** Turns of one side come in the order of the rounds. */
@@ -57,8 +61,9 @@ export class RowReport {
 
   /** Of each turn of which it is known. */
   get others(): number[] {
-    const { broker, pump } = this.#turns;
-    return [...broker, ...pump].flatMap(({ others }) => (others === null ? [] : [others]));
+    return [...this.#turns.broker, ...this.#turns[this.other]].flatMap(({ others }) =>
+      others === null ? [] : [others],
+    );
   }
 
   get isQuiet(): boolean {
@@ -69,12 +74,12 @@ export class RowReport {
     return METRIC_NAMES.flatMap((metric) => {
       const of = (side: Side) => this.#turns[side].map(({ metrics }) => metrics[metric]);
       const broker = of('broker');
-      const pump = of('pump');
+      const other = of(this.other);
       const values = {
         metric,
         broker: broker.filter(isNumber),
-        pump: pump.filter(isNumber),
-        ratio: ratios(broker, pump),
+        other: other.filter(isNumber),
+        ratio: ratios(broker, other),
       };
       return values.broker.length > 0 ? [values] : [];
     });
@@ -95,14 +100,19 @@ const COLUMNS: readonly Column[] = [
 
 const ARROWS = { higher: '↑', lower: '↓', neither: ' ' };
 
+/** Marked if others disturbed it. */
+export function rowName({ row, isQuiet }: RowReport): string {
+  return isQuiet ? row : `${row} ~`;
+}
+
 /** A line per metric: medians with the smallest and the largest value, and the same of the rounds' own ratios. */
 export function table(reports: readonly RowReport[], color: boolean): string {
   const cell = (values: readonly number[]) => (values.length === 0 ? '' : formatSpread(spread(values)));
   const lines = reports.flatMap((report) =>
-    report.metrics.map(({ metric, broker, pump, ratio }, index) => {
+    report.metrics.map(({ metric, broker, other, ratio }, index) => {
       const { unit, better } = METRICS[metric];
-      const name = index === 0 ? `${report.row}${report.isQuiet ? '' : ' ~'}` : '';
-      return [name, cell(broker), cell(pump), cell(ratio), `${ARROWS[better]} ${unit}`];
+      const name = index === 0 ? rowName(report) : '';
+      return [name, cell(broker), cell(other), cell(ratio), `${ARROWS[better]} ${unit}`];
     }),
   );
   return renderTable(COLUMNS, lines, color);

@@ -1,5 +1,8 @@
+// Results as lines of JSON, one for each row of a run. `bench/results/YYYY-MM.ndjson` is the history that is committed, of a machine
+// that is worth comparing with; `bench/results/local` has all other runs and stays with the clone.
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { judge } from './comparison.js';
 import type { Commit, Machine } from './machine.js';
 import type { BenchOptions } from './options.js';
 import type { RowReport } from './report.js';
@@ -8,27 +11,30 @@ import { spread } from './statistics.js';
 /** What a stored result says besides its figures. */
 export interface Circumstances {
   readonly time: string;
+  /** Whose broker it is. */
   readonly commit: Commit;
+  /** Whose broker stands beside it; null: a pump does. */
+  readonly base: Commit | null;
   readonly node: string;
   readonly machine: Machine;
   readonly options: BenchOptions;
 }
 
 /** A row as it is stored: every value, in the order of the rounds, and the medians. */
-export function resultLine(
-  report: RowReport,
-  { time, commit, node, machine, options }: Circumstances,
-): string {
-  const metrics = report.metrics.map(({ metric, broker, pump, ratio }) => {
+export function resultLine(report: RowReport, circumstances: Circumstances): string {
+  const { time, commit, base, node, machine, options } = circumstances;
+  const metrics = report.metrics.map(({ metric, broker, other, ratio }) => {
     const of = (values: readonly number[]) =>
       values.length === 0 ? null : { median: rounded(spread(values).median), values: values.map(rounded) };
-    return [metric, { broker: of(broker), pump: of(pump), ratio: of(ratio) }];
+    const judged = base === null ? {} : judge(metric, ratio);
+    return [metric, { broker: of(broker), [report.other]: of(other), ratio: of(ratio), ...judged }];
   });
   const { rounds, bytes, requests, latencySeconds, fetchBytes, pumpPieceBytes, brokerSettings } = options;
   return JSON.stringify({
     row: report.row,
     time,
     ...commit,
+    ...(base && { base }),
     node,
     ...machine,
     options: { rounds, bytes, requests, latencySeconds, fetchBytes, pumpPieceBytes, brokerSettings },

@@ -1,13 +1,13 @@
-import { Ground } from './ground.js';
+import { Ground, type GroundOptions } from './ground.js';
 import { METRIC_NAMES, METRICS } from './metrics.js';
 import type { BenchOptions } from './options.js';
 import type { ProcReader } from './processor-time.js';
 import type { Progress } from './progress.js';
 import { formatNumber, RowReport } from './report.js';
-import type { Side, Suite, Turn, Turns } from './suite.js';
+import type { Other, Side, Suite, Turn, Turns } from './suite.js';
 
 /** A quarter of a turn warms up: functions get compiled, buffers touched, files and threads made. */
-const WARM_UP_SHARE = 0.25;
+export const WARM_UP_SHARE = 0.25;
 
 export interface RunOptions {
   readonly options: BenchOptions;
@@ -27,19 +27,39 @@ export interface Failed {
   readonly reason: string;
 }
 
+export interface Outcome {
+  readonly reports: RowReport[];
+  readonly failed: Failed[];
+}
+
+/** Takes what a turn gave. */
+export type RecordTurns = (round: number, side: Side, turns: Turns) => void;
+
 /** Turns that {@link run} will take, without the warm-up. */
 export function turnCount(suites: readonly Suite[], rounds: number): number {
   return suites.reduce((sum, { pump }) => sum + rounds * (pump ? 2 : 1), 0);
 }
 
 /** Measures suite after suite: in each round the broker, then the pump. A suite that fails is left, and the next one begins. */
-export async function run(run: RunOptions): Promise<{ reports: RowReport[]; failed: Failed[] }> {
+export function run(run: RunOptions): Promise<Outcome> {
+  const { options, proc, folder } = run;
+  return eachSuite(run, 'pump', (suite, record) =>
+    onGround({ options, proc, folder, suite: suite.name }, (ground) => takeTurns(run, suite, record, ground)),
+  );
+}
+
+/** Has each suite measured, and reports its rows. A suite that fails is left, and the next one begins. */
+export async function eachSuite(
+  run: RunOptions,
+  other: Other,
+  measure: (suite: Suite, record: RecordTurns) => Promise<void>,
+): Promise<Outcome> {
   const reports: RowReport[] = [];
   const failed: Failed[] = [];
   for (const suite of run.suites) {
-    const ofSuite = suite.rows.filter((row) => run.rows.has(row)).map((row) => new RowReport(row));
+    const ofSuite = suite.rows.filter((row) => run.rows.has(row)).map((row) => new RowReport(row, other));
     try {
-      await runSuite(run, suite, ofSuite);
+      await measure(suite, (round, side, turns) => report(run, ofSuite, round, side, turns));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       failed.push({ suite: suite.name, reason });
@@ -50,29 +70,32 @@ export async function run(run: RunOptions): Promise<{ reports: RowReport[]; fail
   return { reports, failed };
 }
 
-async function runSuite(run: RunOptions, suite: Suite, reports: readonly RowReport[]): Promise<void> {
-  const ground = new Ground(run.options, run.proc, run.folder, suite.name);
-  let failure: Error | null = null;
+/** Has `work` done on a new ground, which is gone when this returns. What fails is told with the broker's last words. */
+export async function onGround<Value>(
+  options: GroundOptions,
+  work: (ground: Ground) => Promise<Value>,
+): Promise<Value> {
+  const ground = new Ground(options);
   try {
-    await takeTurns(run, suite, reports, ground);
+    const value = await work(ground).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : error;
+      throw new Error(`${reason}\n${ground.lastWords}`.trimEnd(), { cause: error });
+    });
+    await ground.close();
+    return value;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : error;
-    failure = new Error(`${reason}\n${ground.lastWords}`.trimEnd(), { cause: error });
+    // That a broker which is gone cannot be stopped explains nothing.
+    await ground.close().catch(() => {});
+    throw error;
   }
-  // That a broker which is gone cannot be stopped explains nothing.
-  await ground.close().catch((error: Error) => {
-    failure ??= error;
-  });
-  if (failure) throw failure;
 }
 
 async function takeTurns(
-  run: RunOptions,
+  { options, progress }: RunOptions,
   suite: Suite,
-  reports: readonly RowReport[],
+  record: RecordTurns,
   ground: Ground,
 ): Promise<void> {
-  const { options, progress } = run;
   if (!suite.startsBrokers) await ground.open();
   progress.doing(`${suite.name}: warm-up`);
   await suite.broker(ground, WARM_UP_SHARE);
@@ -82,7 +105,7 @@ async function takeTurns(
       progress.doing(`${suite.name}: round ${round} of ${options.rounds}, ${side}`);
       const turns = await (side === 'broker' ? suite.broker(ground, 1) : suite.pump?.(ground, 1));
       progress.done();
-      if (turns) report(run, reports, round, side, turns);
+      if (turns) record(round, side, turns);
     }
   }
 }

@@ -32,3 +32,38 @@ export function ratios(of: readonly (number | undefined)[], by: readonly (number
     return value === undefined || divisor === undefined || divisor === 0 ? [] : [value / divisor];
   });
 }
+
+/**
+ * How likely paired differences lean at least so far to one side (two-sided, in (0, 1]) if neither side is larger: Wilcoxon's
+ * signed-rank test, exact, differences of 0 left out. It asks that the two of a pair could as well have changed places, but
+ * nothing about how differences are distributed. Takes quadratic time and memory in their number.
+ */
+export function signedRankProbability(differences: readonly number[]): number {
+  const sized = differences.filter((difference) => difference !== 0);
+  const doubledRanks = doubledRanksOf(sized.map(Math.abs));
+  const total = doubledRanks.reduce((sum, rank) => sum + rank, 0);
+  const positive = doubledRanks.reduce((sum, rank, index) => sum + ((sized[index] ?? 0) > 0 ? rank : 0), 0);
+  // Of all ways to choose signs: how likely is each sum of the positive ranks?
+  const likelihoods = new Float64Array(total + 1);
+  likelihoods[0] = 1;
+  let reached = 0;
+  for (const rank of doubledRanks) {
+    reached += rank;
+    for (let sum = reached; sum >= 0; sum--) {
+      likelihoods[sum] = ((likelihoods[sum] ?? 0) + (likelihoods[sum - rank] ?? 0)) / 2;
+    }
+  }
+  // The likelihoods are symmetric: the nearer end speaks for both.
+  const extreme = Math.min(positive, total - positive);
+  const tail = likelihoods.subarray(0, extreme + 1).reduce((sum, likelihood) => sum + likelihood, 0);
+  return Math.min(1, 2 * tail);
+}
+
+/** Twice the rank of each size, so that equal ones, which share the mean of their ranks, have a whole number. */
+function doubledRanksOf(sizes: readonly number[]): number[] {
+  return sizes.map((size) => {
+    const smaller = sizes.filter((other) => other < size).length;
+    const equal = sizes.filter((other) => other === size).length;
+    return 2 * smaller + equal + 1;
+  });
+}

@@ -1,7 +1,9 @@
 import type { Ground } from './ground.js';
 import type { Metrics } from './metrics.js';
 
-export type Side = 'broker' | 'pump';
+/** What stands beside the broker: a pump, or the broker of another commit. */
+export type Other = 'pump' | 'base';
+export type Side = 'broker' | Other;
 
 /** What one turn of one side gave for one row. */
 export interface Turn {

@@ -38,7 +38,7 @@ export async function kafkaJsProduce(job: KafkaJsJob): Promise<LoadResult> {
 
 /** Reads all messages of the topic in a group of one member, batch by batch; the clock runs from the first batch on. */
 export async function kafkaJsConsume(job: KafkaJsJob): Promise<LoadResult> {
-  const consumer = kafkaOf(job).consumer({ groupId: `${job.topic}-readers` });
+  const consumer = kafkaOf(job).consumer({ groupId: `${job.topic}-readers-${process.pid}` });
   await consumer.connect();
   await consumer.subscribe({ topic: job.topic, fromBeginning: true });
   let begin: () => void = () => {};

@@ -4,6 +4,7 @@ import { compactionSuite, producingSuite } from './compaction.js';
 import { durabilitySuites } from './durability.js';
 import { groupSuites } from './groups.js';
 import { kafkaJsSuite } from './kafkajs.js';
+import { manySuites } from './many.js';
 import { recoverySuites } from './recovery.js';
 import { latencySuite, requestsSuite } from './requests.js';
 import { startupSuite } from './startup.js';
@@ -30,6 +31,7 @@ export const SUITES: readonly Suite[] = [
   producingSuite,
   ...durabilitySuites,
   ...recoverySuites,
+  ...manySuites,
   kafkaJsSuite('1KiB', 1024),
   kafkaJsSuite('100B', 100),
 ];

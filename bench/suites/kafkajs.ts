@@ -1,6 +1,6 @@
 import type { Ground, Run } from '../ground.js';
 import type { ClientJob, KafkaJsJob, LoadResult } from '../job.js';
-import { type Metrics, MIB } from '../metrics.js';
+import { type Metrics, MIB, perRecordOfLoad } from '../metrics.js';
 import type { Suite, Turn, Turns } from '../suite.js';
 
 const PARTITIONS = 6;
@@ -21,7 +21,7 @@ export function kafkaJsSuite(label: string, recordBytes: number): Suite {
     return ground.withBroker({ opensKafkaDoor: true }, ({ port, kafkaPort }) =>
       ground.withTopic(PARTITIONS, async (topic) => {
         const common = { topic, partitions: PARTITIONS, recordBytes, records };
-        const ours = (type: ClientJob['type']): ClientJob => ({ type, port, ...common });
+        const ours = (type: ClientJob['type']): ClientJob => ({ type, port, ...common, batches: false });
         const theirs = (type: KafkaJsJob['type']): KafkaJsJob => ({ type, port: kafkaPort, ...common });
         const produced = await ground.load(isOurs ? ours('client-produce') : theirs('kafkajs-produce'));
         const consumed = await ground.load(isOurs ? ours('client-consume') : theirs('kafkajs-consume'));
@@ -46,11 +46,11 @@ function recordsOf({ options }: Ground, recordBytes: number, share: number): num
 
 /** What counts here is the client's process: its speed, its CPU and its memory. */
 function turn({ result, others }: Run<LoadResult>): Turn {
-  const { bytes, records, seconds, userSeconds, systemSeconds, peakRssMib } = result;
+  const { bytes, records, seconds, peakRssMib } = result;
   const metrics: Metrics = {
     mibPerSecond: bytes / MIB / seconds,
     recordsPerSecond: records / seconds,
-    loadMicrosPerRecord: ((userSeconds + systemSeconds) / records) * 1e6,
+    ...perRecordOfLoad(result),
     ...(peakRssMib === undefined ? {} : { peakRssMib }),
   };
   return { metrics, bytes, records, others };

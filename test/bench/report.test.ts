@@ -40,9 +40,17 @@ describe('RowReport', () => {
       report.add('pump', turn({ mibPerSecond: pump }));
     }
     expect(report.metrics).toEqual([
-      { metric: 'mibPerSecond', broker: [100, 300, 500], pump: [200, 400, 250], ratio: [0.5, 0.75, 2] },
+      { metric: 'mibPerSecond', broker: [100, 300, 500], other: [200, 400, 250], ratio: [0.5, 0.75, 2] },
     ]);
     expect(report.moved).toEqual({ bytes: 3000, records: 30 });
+  });
+
+  it('takes the other side that it is told', () => {
+    const report = new RowReport('produce', 'base');
+    report.add('broker', turn({ p50Ms: 1 }, 0.1));
+    report.add('base', turn({ p50Ms: 4 }, 0.5));
+    expect(report.metrics).toEqual([{ metric: 'p50Ms', broker: [1], other: [4], ratio: [0.25] }]);
+    expect(report.others).toEqual([0.1, 0.5]);
   });
 
   it('leaves out what was measured of the pump only', () => {

@@ -4,12 +4,13 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseOptions } from '../../bench/options.js';
 import { RowReport } from '../../bench/report.js';
-import { storeResults } from '../../bench/results.js';
+import { resultLine, storeResults } from '../../bench/results.js';
 
 describe('storeResults', () => {
   const circumstances = {
     time: '2026-03-04T05:06:07.000Z',
     commit: { commit: 'abc', dirty: true },
+    base: null,
     node: 'v20.0.0',
     machine: { cpu: 'Z80', cores: 1, memoryGib: 0.1, kernel: 'CP/M 2.2', fileSystem: 'tape' },
     options: parseOptions(['node', 'bench', '--quick']),
@@ -52,5 +53,27 @@ describe('storeResults', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it('names the commit that stands beside it, and what the ratios say', () => {
+    const report = new RowReport('requests', 'base');
+    for (const base of [2, 3, 4, 5, 6, 7, 8]) {
+      report.add('broker', { metrics: { p50Ms: base / 2 }, bytes: 5, records: 1, others: null });
+      report.add('base', { metrics: { p50Ms: base }, bytes: 5, records: 1, others: null });
+    }
+    const base = { commit: 'def', dirty: false };
+    expect(JSON.parse(resultLine(report, { ...circumstances, base }))).toMatchObject({
+      commit: 'abc',
+      base,
+      metrics: {
+        p50Ms: {
+          broker: { median: 2.5 },
+          base: { median: 5, values: [2, 3, 4, 5, 6, 7, 8] },
+          ratio: { median: 0.5 },
+          verdict: 'better',
+          probability: 1 / 64,
+        },
+      },
+    });
   });
 });

@@ -48,7 +48,7 @@ describe('run', () => {
     expect(reports.map(({ row, metrics }) => ({ row, metrics }))).toEqual([
       {
         row: 'x.a',
-        metrics: [{ metric: 'mibPerSecond', broker: [3, 5], pump: [4, 6], ratio: [0.75, 5 / 6] }],
+        metrics: [{ metric: 'mibPerSecond', broker: [3, 5], other: [4, 6], ratio: [0.75, 5 / 6] }],
       },
     ]);
   });

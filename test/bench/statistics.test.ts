@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { percentile, ratios, spread } from '../../bench/statistics.js';
+import { percentile, ratios, signedRankProbability, spread } from '../../bench/statistics.js';
 
 describe('spread', () => {
   it('takes the middle of an odd number of values', () => {
@@ -46,5 +46,44 @@ describe('ratios', () => {
 
   it('has no ratio to nothing', () => {
     expect(ratios([1, 4], [0, 2])).toEqual([2]);
+  });
+});
+
+describe('signedRankProbability', () => {
+  it('is that of all signs alike, and of one against the others', () => {
+    expect(signedRankProbability([1, 2, 3, 4, 5, 6])).toBe(2 / 2 ** 6);
+    expect(signedRankProbability([-1, -2, -3, -4, -5, -6, -7])).toBe(2 / 2 ** 7);
+    // The smallest of eight against the others: signs that lean so far are these and all alike.
+    expect(signedRankProbability([-0.1, 2, 3, 4, 5, 6, 7, 8])).toBe(4 / 2 ** 8);
+    // The largest of three against the others leans to no side.
+    expect(signedRankProbability([1, 2, -3])).toBe(1);
+  });
+
+  it('gives equal differences the mean of their ranks', () => {
+    // Ranks 2, 2, 2: in half of the ways at most one is negative.
+    expect(signedRankProbability([1, 1, -1])).toBe(1);
+    // Ranks 1.5, 1.5, 3 and 4, of which 1.5 is negative: that, the other 1.5, or none.
+    expect(signedRankProbability([5, -5, 6, 7])).toBe((2 * 3) / 2 ** 4);
+  });
+
+  it('leaves out differences of 0, and knows nothing without others', () => {
+    expect(signedRankProbability([0, 1, 2, 0, 3])).toBe(signedRankProbability([1, 2, 3]));
+    expect(signedRankProbability([0, 0])).toBe(1);
+    expect(signedRankProbability([])).toBe(1);
+  });
+
+  it('is the share of all ways to choose signs that lean at least so far', () => {
+    const sizes = [1, 2, 2, 3, 5, 5, 5, 8];
+    const ways = Array.from({ length: 2 ** sizes.length }, (_, way) =>
+      sizes.map((size, index) => ((way >> index) & 1 ? size : -size)),
+    );
+    // Mean ranks of the sizes, in their order.
+    const ranks = [1, 2.5, 2.5, 4, 6, 6, 6, 8];
+    const lean = (way: readonly number[]) =>
+      Math.abs(way.reduce((sum, value, index) => sum + Math.sign(value) * (ranks[index] ?? Number.NaN), 0));
+    for (const way of ways) {
+      const atLeastSoFar = ways.filter((other) => lean(other) >= lean(way)).length;
+      expect(signedRankProbability(way)).toBeCloseTo(atLeastSoFar / ways.length, 12);
+    }
   });
 });

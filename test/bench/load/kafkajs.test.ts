@@ -14,8 +14,9 @@ describe('kafkajs as a load generator', () => {
   it('moves the same as the client library does, and either reads what the other has written', async () => {
     await using broker = await startBroker({ config: { 'group.initial.rebalance.delay.ms': 0 } });
     await using client = new Client({ brokers: [broker.native] });
-    const ours = { port: portOf(broker.native), partitions: 2, recordBytes: RECORD_BYTES, records: RECORDS };
-    const theirs = { ...ours, port: portOf(broker.kafka) };
+    const common = { partitions: 2, recordBytes: RECORD_BYTES, records: RECORDS };
+    const ours = { port: portOf(broker.native), ...common, batches: false };
+    const theirs = { port: portOf(broker.kafka), ...common };
     await client.admin().createTopic({ name: 'ours', partitions: 2 });
     await client.admin().createTopic({ name: 'theirs', partitions: 2 });
 

@@ -93,14 +93,14 @@ describe('load generators', () => {
     expect(result.latency?.p99Ms).toBeGreaterThanOrEqual(result.latency?.p50Ms ?? Number.NaN);
   });
 
-  it('read with the client library what it has sent', async () => {
-    const topic = await createTopic('messages', 2);
-    const job = { port, topic, partitions: 2, recordBytes: 100, records: 1000 };
-    const moved = { bytes: 100_000, records: 1000 };
+  it.each([false, true])('read with the client library what it has sent, in batches: %s', async (batches) => {
+    const topic = await createTopic(`messages-${batches}`, 2);
+    const job = { port, topic, partitions: 2, recordBytes: 100, records: 1500, batches };
+    const moved = { bytes: 150_000, records: 1500 };
     expect(await clientProduce({ type: 'client-produce', ...job })).toMatchObject(moved);
     expect(await clientConsume({ type: 'client-consume', ...job })).toMatchObject(moved);
-    await expect(clientConsume({ type: 'client-consume', ...job, records: 1001 })).rejects.toThrow(
-      '1001 were there',
+    await expect(clientConsume({ type: 'client-consume', ...job, records: 1501 })).rejects.toThrow(
+      '1501 were there',
     );
   });
 });

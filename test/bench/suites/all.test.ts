@@ -13,7 +13,7 @@ describe('selectRows', () => {
   it('takes the names of rows and their beginnings', () => {
     expect(rowsOf('produce.16KiB')).toEqual(['produce.16KiB.p1', 'produce.16KiB.p6']);
     expect(rowsOf('consume.1MiB.p6', 'startup')).toEqual(['startup', 'consume.1MiB.p6']);
-    expect(rowsOf('client')).toHaveLength(4);
+    expect(rowsOf('client')).toHaveLength(8);
     expect(rowsOf('latency.1000')).toEqual(['latency.1000']);
   });
 
