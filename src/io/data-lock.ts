@@ -10,6 +10,7 @@
 // tells a process from a later one with the same number: clock ticks since the boot from /proc/PID/stat, else empty. The
 // owner touches the file now and then. It is stale if its process is gone; where that cannot be seen, from another
 // container or another machine, if nobody touched it for a while.
+import { readFileSync, readlinkSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { hostname } from 'node:os';
@@ -112,8 +113,7 @@ class HeldLock implements DirectoryLock {
     clearInterval(this.#timer);
     await this.#touching;
     try {
-      if (this.#text !== null && (await readText(this.#path)) === this.#text)
-        await fs.rm(this.#path, { force: true });
+      if (this.#text !== null && (await readText(this.#path)) === this.#text) await removeFile(this.#path);
     } catch {
       // On a disk that has failed the file stays, and is stale when this process is gone.
     }
@@ -177,7 +177,7 @@ async function writeLockFile(
   timing: Required<DirectoryLockOptions>,
 ): Promise<string | null> {
   const path = join(directory, LOCK_FILE);
-  const text = `${JSON.stringify(await describeThisProcess())}\n`;
+  const text = `${JSON.stringify(describeThisProcess())}\n`;
   // The file appears with its content, or others could take one that is not yet written for a broken one.
   const draft = `${path}.${process.pid}-${systemRandom.uint32().toString(36)}`;
   try {
@@ -194,7 +194,7 @@ async function writeLockFile(
     }
     throw heldBy(directory, parseOwner(await readText(path)));
   } finally {
-    await fs.rm(draft, { force: true });
+    await removeFile(draft);
   }
 }
 
@@ -238,7 +238,7 @@ async function takeAway(path: string, aside: string, stale: string): Promise<voi
   try {
     if ((await readText(aside)) !== stale) await place(aside, path);
   } finally {
-    await fs.rm(aside, { force: true });
+    await removeFile(aside);
   }
 }
 
@@ -248,6 +248,15 @@ async function readText(path: string): Promise<string | null> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return null;
     throw error;
+  }
+}
+
+/** Nothing if it is not there. Not `rm`, which loads much code that is for folders. */
+async function removeFile(path: string): Promise<void> {
+  try {
+    await fs.unlink(path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
   }
 }
 
@@ -265,9 +274,9 @@ function parseOwner(text: string | null): Owner | null {
   return { pid, started: String(started), system: String(system), host: String(host) };
 }
 
-async function describeThisProcess(): Promise<Owner> {
+function describeThisProcess(): Owner {
   const { pid } = process;
-  return { pid, started: (await startOf(pid)) ?? '', system: await thisSystem(), host: hostname() };
+  return { pid, started: startOf(pid) ?? '', system: thisSystem(), host: hostname() };
 }
 
 async function isStale(
@@ -276,8 +285,8 @@ async function isStale(
   owner: Owner,
   timing: Required<DirectoryLockOptions>,
 ): Promise<boolean> {
-  if (owner.system === (await thisSystem())) {
-    if (ON_LINUX) return (await startOf(owner.pid)) !== owner.started;
+  if (owner.system === thisSystem()) {
+    if (ON_LINUX) return startOf(owner.pid) !== owner.started;
     if (!exists(owner.pid)) return true; // If it exists it may be another one with this number.
   }
   const touchedMs = await modifiedMs(path);
@@ -311,11 +320,12 @@ function exists(pid: number): boolean {
 }
 
 /** When the process started, in ticks since the boot; null if it is gone or this system does not tell. */
-async function startOf(pid: number): Promise<string | null> {
+function startOf(pid: number): string | null {
   if (!ON_LINUX) return null;
   let stat: string;
   try {
-    stat = await fs.readFile(`/proc/${pid}/stat`, 'latin1');
+    // At once: the kernel answers from memory.
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH') return null;
     throw error;
@@ -326,8 +336,8 @@ async function startOf(pid: number): Promise<string | null> {
   return isDead ? null : (fields[22 - 3] ?? null);
 }
 
-async function thisSystem(): Promise<string> {
+function thisSystem(): string {
   if (!ON_LINUX) return hostname();
-  const boot = (await fs.readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim();
-  return `${boot} ${await fs.readlink('/proc/self/ns/pid')}`;
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
 }
