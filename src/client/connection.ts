@@ -228,7 +228,12 @@ export class Connection {
 
   /** Sends a request that has no answer. Does nothing if the connection has ended. */
   tell(body: GrantCreditRequest): void {
-    if (this.#closeReason === null) this.#write([this.#encode(0, 0, body, [])]);
+    if (this.#closeReason !== null) return;
+    const frame = this.#encode(0, 0, body, []);
+    // At once, unless others are about to leave anyway: a loop over messages that are there keeps the turn from ending, and
+    // what this grants should be on its way meanwhile.
+    if (this.#corked) this.#write([frame]);
+    else this.#socket.write(frame);
   }
 
   /** A number for a new subscription, and who gets what it sends. Until it is removed, the process is kept alive. */

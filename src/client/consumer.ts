@@ -22,6 +22,7 @@ import { messageReadable, type ReadableOptions } from './message-readable.js';
 import { PartitionReader } from './partition-reader.js';
 import { Queue } from './queue.js';
 import { retry } from './retry.js';
+import { nextTurn } from './turn.js';
 import { UnreadableError } from './unreadable-error.js';
 
 /** Messages of one partition that were sent together. */
@@ -40,6 +41,12 @@ interface Reading {
   readonly batch: Batch;
   readonly walk: RecordWalk;
 }
+
+/**
+ * For so long messages that are there already are delivered without a break; a loop over them leaves no turn to timers and
+ * sockets, the program's own included.
+ */
+const TURN_MS = 50;
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
@@ -69,6 +76,8 @@ export class Consumer<Key = Buffer, Value = Buffer>
   /** Readers that have something to deliver; they take turns, a batch each. */
   readonly #listed = new Queue<PartitionReader>();
   #reading: Reading | null = null;
+  /** When, on the monotonic clock, the loop last waited for something. */
+  #turnStartMs = 0;
   #state: 'new' | 'starting' | 'started' = 'new';
   #startError: OdradekError | null = null;
   #change: Deferred<void> = deferred();
@@ -224,7 +233,8 @@ export class Consumer<Key = Buffer, Value = Buffer>
         await this.close();
         return DONE;
       }
-      await this.#change.promise;
+      await (this.#isTurnOver ? nextTurn() : this.#change.promise);
+      this.#turnStartMs = this.#cluster.options.clock.monotonicMs();
     }
   }
 
@@ -240,6 +250,12 @@ export class Consumer<Key = Buffer, Value = Buffer>
         this.#stopListening();
       })
       .finally(() => this.#announce());
+  }
+
+  /** Something is there, and others are to have their turn first. */
+  get #isTurnOver(): boolean {
+    if (this.#listed.length === 0) return false;
+    return this.#cluster.options.clock.monotonicMs() - this.#turnStartMs > TURN_MS;
   }
 
   get #isAtEnd(): boolean {
@@ -289,6 +305,7 @@ export class Consumer<Key = Buffer, Value = Buffer>
   /** Null: nothing is there now. Throws what ends a partition. */
   #readingNow(): Reading | null {
     if (this.#reading) return this.#reading;
+    if (this.#isTurnOver) return null;
     for (let reader = this.#listed.peek(); reader; reader = this.#listed.peek()) {
       if (reader.failure) throw reader.failure;
       this.#listed.shift();

@@ -1,10 +1,9 @@
 /**
  * Murmur2 with Kafka's seed, as an unsigned 32-bit number. Source: org.apache.kafka.common.utils.Utils.murmur2, after
- * Austin Appleby's MurmurHash2 (public domain). O(n).
+ * Austin Appleby's MurmurHash2 (public domain). Of the first `length` bytes. O(n).
  */
-export function murmur2(bytes: Uint8Array): number {
+export function murmur2(bytes: Uint8Array, length = bytes.length): number {
   const multiplier = 0x5bd1e995;
-  const { length } = bytes;
   const at = (position: number) => bytes[position] ?? 0;
   let hash = 0x9747b28c ^ length;
   let position = 0;

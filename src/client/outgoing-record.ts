@@ -1,10 +1,10 @@
 // From a message as users write it to a record as batches take it.
 import { OdradekError } from '../base/errors.js';
-import type { RecordHeader, RecordInput } from '../record/record.js';
+import type { FieldInput, TextRecordInput } from '../record/record.js';
 import { type Encoder, formatError } from './format.js';
 import type { Message, MessageHeaders } from './message.js';
 
-const NO_HEADERS: readonly RecordHeader[] = [];
+const NO_HEADERS: TextRecordInput['headers'] = [];
 
 /** How the keys and values of a producer become bytes; null: they are strings and bytes. */
 export interface Encoders<Key, Value> {
@@ -21,7 +21,7 @@ export function outgoingRecord<Key, Value>(
   message: Message<Key, Value>,
   nowMs: number,
   encoders: Encoders<Key, Value>,
-): RecordInput {
+): TextRecordInput {
   const { timestampMs = nowMs, headers } = message;
   if (!Number.isSafeInteger(timestampMs) || timestampMs < 0) {
     throw usageError(`timestampMs must be whole milliseconds since 1970, not ${timestampMs}.`);
@@ -38,25 +38,24 @@ function encode<Field>(
   field: Field | null | undefined,
   name: string,
   encoder: Encoder<Field> | null,
-): Uint8Array | null {
-  if (encoder === null || field === null || field === undefined) return toBytes(field, name);
+): FieldInput {
+  if (encoder === null || field === null || field === undefined) return checked(field, name);
   let encoded: Uint8Array | string;
   try {
     encoded = encoder.encode(field);
   } catch (error) {
     throw formatError(`${name} of a message`, error);
   }
-  return toBytes(encoded, name);
+  return checked(encoded, name);
 }
 
-function toBytes(value: unknown, field: string): Uint8Array | null {
-  if (typeof value === 'string') return Buffer.from(value);
+function checked(value: unknown, field: string): FieldInput {
+  if (typeof value === 'string' || value instanceof Uint8Array) return value;
   if (value === null || value === undefined) return null;
-  if (value instanceof Uint8Array) return value;
   throw usageError(`A ${field} must be a string, a Uint8Array or null, not ${describe(value)}.`);
 }
 
-function toHeaders(headers: MessageHeaders): RecordHeader[] {
+function toHeaders(headers: MessageHeaders): TextRecordInput['headers'] {
   if (typeof headers !== 'object' || headers === null) {
     throw usageError(
       `Headers must be an object or pairs, not ${headers === null ? 'null' : typeof headers}.`,
@@ -68,7 +67,7 @@ function toHeaders(headers: MessageHeaders): RecordHeader[] {
   return pairs.map(([key, value]) => {
     if (typeof key !== 'string')
       throw usageError(`The name of a header must be a string, not ${describe(key)}.`);
-    return { key, value: toBytes(value, 'header') };
+    return { key, value: checked(value, 'header') };
   });
 }
 

@@ -3,6 +3,7 @@
 // at random (KIP-480, KIP-794), which makes few large batches of them.
 import { assert } from '../base/assert.js';
 import type { Random } from '../base/random.js';
+import { type FieldInput, textBytes, writeText } from '../record/record.js';
 import { murmur2 } from './murmur2.js';
 
 /** What a partitioner decides by. */
@@ -22,7 +23,24 @@ export type Partitioner = (input: PartitionerInput) => number | null;
  * Source: org.apache.kafka.clients.producer.internals.BuiltInPartitioner.
  */
 export function defaultPartitioner({ key, partitionCount }: PartitionerInput): number | null {
-  return key === null ? null : (murmur2(key) & 0x7fffffff) % partitionCount;
+  return key === null ? null : partitionOf(murmur2(key), partitionCount);
+}
+
+const KEY_BYTES = 256;
+const keyMemory = Buffer.allocUnsafeSlow(KEY_BYTES);
+
+/** What {@link defaultPartitioner} says of this key, without bytes being made for each. */
+export function defaultPartition(key: FieldInput, partitionCount: number): number | null {
+  if (key === null) return null;
+  if (typeof key !== 'string') return partitionOf(murmur2(key), partitionCount);
+  const bytes = textBytes(key);
+  if (bytes > KEY_BYTES) return partitionOf(murmur2(Buffer.from(key)), partitionCount);
+  writeText(keyMemory, 0, key, bytes);
+  return partitionOf(murmur2(keyMemory, bytes), partitionCount);
+}
+
+function partitionOf(hash: number, partitionCount: number): number {
+  return (hash & 0x7fffffff) % partitionCount;
 }
 
 /** The partition for messages without a key, of one topic. */

@@ -4,9 +4,11 @@ import type { ProducePartitionResult } from '../protocol/native/messages.js';
 import { BatchBuilder } from '../record/batch-builder.js';
 import type { CodecName } from '../record/compression/codec.js';
 import { type ProducerIdentity, stampProducer } from '../record/producer-identity.js';
-import type { RecordInput } from '../record/record.js';
+import type { TextRecordInput } from '../record/record.js';
+import { type Deferred, deferred } from './deferred.js';
 import type { Recipient } from './delivery.js';
 import type { FlushSpan } from './flush-tracker.js';
+import type { SendResult } from './message.js';
 
 export interface ProducerBatchOptions {
   readonly topic: string;
@@ -17,6 +19,15 @@ export interface ProducerBatchOptions {
   readonly span?: FlushSpan | null;
   /** Where to encode the records; it belongs to the batch until {@link ProducerBatch.takeMemory}. */
   readonly memory?: Buffer | null;
+}
+
+/** Messages of one call that follow each other in a batch. */
+interface Run {
+  readonly recipient: Recipient;
+  /** Of the first of them in the batch. */
+  readonly position: number;
+  /** Of each of them in the call. */
+  readonly indexes: number[];
 }
 
 /** Records for one partition that are sent together, and who waits for them. */
@@ -45,9 +56,20 @@ export class ProducerBatch {
   /** What a flush waits for with this batch. */
   readonly span: FlushSpan | null;
   readonly #builder: BatchBuilder;
-  readonly #recipients: Recipient[] = [];
-  readonly #indexes: number[] = [];
   readonly #timestampsMs: number[] = [];
+  /** The messages of calls with several. */
+  readonly #runs: Run[] = [];
+  /**
+   * The messages that were sent one by one. Their promises are made from this one by `then` with the same function for all:
+   * a promise calls what waits for it in the order in which it came, so that a count tells it whose turn it is. A promise with
+   * functions of its own for each message takes twice the memory, all of which the collector copies while it waits.
+   */
+  #settled: Deferred<void> | null = null;
+  readonly #awaited: number[] = [];
+  #told = 0;
+  readonly #nextResult = (): SendResult => this.#resultAt(this.#awaited[this.#told++] ?? 0);
+  #baseOffset = -1;
+  #logAppendTimeMs = -1;
   #bytes: Buffer | null = null;
   #memory: Buffer | null;
   #outcome: 'open' | 'delivered' | 'failed' = 'open';
@@ -71,7 +93,7 @@ export class ProducerBatch {
   }
 
   get recordCount(): number {
-    return this.#recipients.length;
+    return this.#timestampsMs.length;
   }
 
   /** The finished batch's size, compressed; 0 before {@link encode}. */
@@ -80,13 +102,30 @@ export class ProducerBatch {
   }
 
   /** Adds message `index` of the recipient; returns its bytes. Throws OdradekError ODR_USAGE, with nothing added. */
-  add(record: RecordInput, recipient: Recipient, index: number): number {
+  add(record: TextRecordInput, recipient: Recipient, index: number): number {
+    const bytes = this.addAwaited(record);
+    const position = this.recordCount - 1;
+    const run = this.#runs.at(-1);
+    const isNext = run?.recipient === recipient && run.position + run.indexes.length === position;
+    if (isNext) run.indexes.push(index);
+    else this.#runs.push({ recipient, position, indexes: [index] });
+    return bytes;
+  }
+
+  /** The same for a message whose result {@link result} is, which is called next. */
+  addAwaited(record: TextRecordInput): number {
     assert(this.#bytes === null, 'the batch is complete');
     const bytes = this.#builder.add(record);
-    this.#recipients.push(recipient);
-    this.#indexes.push(index);
     this.#timestampsMs.push(record.timestampMs);
     return bytes;
+  }
+
+  /** What becomes of the record that was added last. */
+  result(): Promise<SendResult> {
+    assert(this.#outcome === 'open', 'the batch is settled');
+    this.#awaited.push(this.recordCount - 1);
+    this.#settled ??= deferred<void>();
+    return this.#settled.promise.then(this.#nextResult);
   }
 
   /** Gives the batch its number, until {@link unnumber}. It must not be on its way to a broker. */
@@ -121,23 +160,32 @@ export class ProducerBatch {
     assert(this.#outcome === 'open', 'the batch is settled');
     this.#outcome = 'delivered';
     this.#isAnswered = baseOffset !== -1;
-    const { topic, partition } = this;
-    for (let position = 0; position < this.#recipients.length; position++) {
-      this.#recipients[position]?.delivered(this.#indexes[position] ?? 0, {
-        topic,
-        partition,
-        offset: baseOffset === -1 ? -1 : baseOffset + position,
-        timestampMs: logAppendTimeMs === -1 ? (this.#timestampsMs[position] ?? -1) : logAppendTimeMs,
-      });
+    this.#baseOffset = baseOffset;
+    this.#logAppendTimeMs = logAppendTimeMs;
+    for (const { recipient, position, indexes } of this.#runs) {
+      for (let i = 0; i < indexes.length; i++)
+        recipient.delivered(indexes[i] ?? 0, this.#resultAt(position + i));
     }
+    this.#settled?.resolve();
   }
 
   failed(error: OdradekError): void {
     assert(this.#outcome === 'open', 'the batch is settled');
     this.#outcome = 'failed';
-    for (let position = 0; position < this.#recipients.length; position++) {
-      this.#recipients[position]?.failed(this.#indexes[position] ?? 0, error);
+    for (const { recipient, indexes } of this.#runs) {
+      for (const index of indexes) recipient.failed(index, error);
     }
+    this.#settled?.reject(error);
+  }
+
+  #resultAt(position: number): SendResult {
+    return {
+      topic: this.topic,
+      partition: this.partition,
+      offset: this.#baseOffset === -1 ? -1 : this.#baseOffset + position,
+      timestampMs:
+        this.#logAppendTimeMs === -1 ? (this.#timestampsMs[position] ?? -1) : this.#logAppendTimeMs,
+    };
   }
 
   /**

@@ -4,21 +4,27 @@ import type { Writable } from 'node:stream';
 import { present } from '../base/assert.js';
 import type { Timer } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
-import { type RecordInput, recordBytesUpperBound } from '../record/record.js';
+import { type FieldInput, recordBytesUpperBound, type TextRecordInput } from '../record/record.js';
 import { abortable } from './abortable.js';
 import { asOdradekError } from './as-odradek-error.js';
 import { BatchMemory } from './batch-memory.js';
 import { BatchSender } from './batch-sender.js';
 import type { Cluster } from './cluster.js';
 import { type Deferred, deferred } from './deferred.js';
-import { BatchDelivery, type BatchError, type Recipient, SingleDelivery } from './delivery.js';
+import {
+  BatchDelivery,
+  type BatchError,
+  type Recipient,
+  SINGLE_OVERHEAD_BYTES,
+  SingleDelivery,
+} from './delivery.js';
 import { FlushTracker } from './flush-tracker.js';
 import type { Message, MessageBatch, MessageBytes, SendResult, TopicMessage } from './message.js';
 import { messageWritable, type WritableOptions } from './message-writable.js';
 import { onAbort } from './on-abort.js';
 import { type Encoders, outgoingRecord } from './outgoing-record.js';
 import { PartitionQueue } from './partition-queue.js';
-import { StickyPartition } from './partitioner.js';
+import { defaultPartition, defaultPartitioner, StickyPartition } from './partitioner.js';
 import { ProducerBatch } from './producer-batch.js';
 import {
   type CheckedProducerOptions,
@@ -68,6 +74,7 @@ export interface CloseOptions {
 }
 
 const NO_OPTIONS: SendOptions = {};
+const READY = Promise.resolve();
 
 /**
  * Sends messages. Those of one partition are appended in the order of the calls, and once, also if answers are lost and
@@ -130,7 +137,7 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
     if (!isObject(input)) return Promise.reject(usageError('send() takes a message, { topic, value }.'));
     if ('messages' in input) return this.sendBatch(input, options);
     if (options.signal) return this.#sendAbortable(input, options.signal);
-    return new Promise((resolve, reject) => this.#acceptOne(input, resolve, reject));
+    return this.#sendOne(input);
   }
 
   /** Several messages for one topic; see {@link send}. */
@@ -141,7 +148,7 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
     const { promise, resolve, reject } = deferred<SendResult[]>();
     const waiting = this.#acceptAll(topic, messages, (error, results) => {
       if (error) reject(error);
-      else resolve([...results]);
+      else resolve(results);
     });
     return signal ? this.#withdrawn(promise, waiting, signal) : promise;
   }
@@ -162,7 +169,7 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
   ready({ signal }: SendOptions = NO_OPTIONS): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#isClosed || this.#closing) return Promise.reject(closedError());
-    if (this.#hasRoom) return Promise.resolve();
+    if (this.#hasRoom) return READY;
     this.#room ??= deferred<void>();
     return abortable(this.#room.promise, signal);
   }
@@ -226,41 +233,41 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
   }
 
   /** One message, in the common case without anything that waits. */
-  #acceptOne(
-    message: TopicMessage<Key, Value>,
-    resolve: (result: SendResult) => void,
-    reject: (error: OdradekError) => void,
-  ): void {
-    const refusal = this.#refusal(message.topic);
-    if (refusal) {
-      reject(refusal);
-      return;
+  #sendOne(message: TopicMessage<Key, Value>): Promise<SendResult> {
+    try {
+      const refusal = this.#refusal(message.topic);
+      if (refusal) return Promise.reject(refusal);
+      const topic = this.#topics.get(message.topic) ?? this.#addTopic(message.topic);
+      const isFree = topic.view !== null && topic.waiting.length === 0;
+      const batch = isFree ? this.#put(topic, message, this.#cluster.options.clock.wallMs(), null, 0) : null;
+      return batch ? batch.result() : this.#sendLater(topic, message);
+    } catch (error) {
+      return Promise.reject(refusalOf(error));
     }
-    const topic = this.#topics.get(message.topic) ?? this.#addTopic(message.topic);
-    const { view } = topic;
-    const recipient = new SingleDelivery(resolve, reject);
-    if (view && topic.waiting.length === 0 && this.#place(topic, view, message, recipient, 0)) return;
+  }
+
+  #sendLater(topic: TopicState<Key, Value>, message: TopicMessage<Key, Value>): Promise<SendResult> {
+    const { promise, resolve, reject } = deferred<SendResult>();
     const span = this.#flushes.begin();
-    this.#wait({
-      ...{ topic, messages: [message], next: 0 },
-      recipient: new SingleDelivery(
-        (result) => {
-          resolve(result);
-          this.#flushes.finish(span);
-        },
-        (error) => {
-          reject(error);
-          this.#flushes.finish(span);
-        },
-      ),
-    });
+    const recipient = new SingleDelivery(
+      (result) => {
+        resolve(result);
+        this.#flushes.finish(span);
+      },
+      (error) => {
+        reject(error);
+        this.#flushes.finish(span);
+      },
+    );
+    this.#wait({ topic, messages: [message], recipient, next: 0 });
+    return promise;
   }
 
   /** Returns what waits for room. */
   #acceptAll(
     topicName: string,
     messages: readonly Message<Key, Value>[],
-    settle: (error: OdradekError | BatchError | null, results: readonly SendResult[]) => void,
+    settle: (error: OdradekError | BatchError | null, results: SendResult[]) => void,
   ): WaitingSend<Key, Value> | null {
     const refusal =
       this.#refusal(topicName) ?? (Array.isArray(messages) ? null : usageError('messages must be an array.'));
@@ -366,35 +373,47 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
 
   /** Gives the messages of a call to their partitions; false if some have to wait for room. */
   #advance(topic: TopicState<Key, Value>, send: WaitingSend<Key, Value>): boolean {
-    const { view } = topic;
-    if (!view) return false;
+    if (!topic.view) return false;
     const { messages, recipient } = send;
+    const nowMs = this.#cluster.options.clock.wallMs();
     for (; send.next < messages.length; send.next++) {
       const message = messages[send.next];
       if (!isObject(message)) recipient.failed(send.next, usageError('A message must be an object.'));
-      else if (!this.#place(topic, view, message, recipient, send.next)) return false;
+      else {
+        try {
+          if (!this.#put(topic, message, nowMs, recipient, send.next)) return false;
+        } catch (error) {
+          recipient.failed(send.next, refusalOf(error));
+        }
+      }
     }
     return true;
   }
 
-  /** Gives a message to its partition, or fails it; false if it has to wait for room. */
-  #place(
+  /**
+   * Gives a message to its partition's batch; null if it has to wait for room. Without a recipient the batch's
+   * {@link ProducerBatch.result} is what becomes of it. Throws what is wrong with it.
+   */
+  #put(
     topic: TopicState<Key, Value>,
-    view: TopicView,
     message: Message<Key, Value>,
-    recipient: Recipient,
+    nowMs: number,
+    recipient: Recipient | null,
     index: number,
-  ): boolean {
-    try {
-      const record = outgoingRecord(message, this.#cluster.options.clock.wallMs(), this.#encoders);
-      const bytes = recordBytesUpperBound(record);
-      if (!this.#mayBuffer(bytes + recipient.overheadBytes)) return false;
-      const partition = this.#choosePartition(topic, view, message, record, bytes);
-      this.#append(topic, partition, record, bytes, recipient, index);
-    } catch (error) {
-      recipient.failed(index, error instanceof OdradekError ? error : usageError(String(error)));
-    }
-    return true;
+  ): ProducerBatch | null {
+    const record = outgoingRecord(message, nowMs, this.#encoders);
+    const bytes = recordBytesUpperBound(record);
+    const overheadBytes = recipient ? recipient.overheadBytes : SINGLE_OVERHEAD_BYTES;
+    if (!this.#mayBuffer(bytes + overheadBytes)) return null;
+    const queue = this.#chooseQueue(topic, message, record, bytes);
+    const { batchBytes } = this.#options;
+    if (queue.open && queue.open.sizeBytes + bytes > batchBytes) this.#seal(queue);
+    const batch = queue.open ?? this.#openBatch(queue);
+    const added = recipient ? batch.add(record, recipient, index) : batch.addAwaited(record);
+    batch.bufferedBytes += added + overheadBytes;
+    this.#bufferedBytes += added + overheadBytes;
+    if (batch.sizeBytes >= batchBytes) this.#seal(queue);
+    return batch;
   }
 
   /** A message larger than the whole buffer goes when nothing else is in it. */
@@ -403,41 +422,27 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
     return this.#bufferedBytes === 0 || this.#bufferedBytes + bytes <= bufferBytesMax;
   }
 
-  #choosePartition(
+  #chooseQueue(
     topic: TopicState<Key, Value>,
-    view: TopicView,
     message: Message<Key, Value>,
-    record: RecordInput,
+    record: TextRecordInput,
     bytes: number,
-  ): number {
-    const { key, value } = record;
-    const { partitionCount } = view;
+  ): PartitionQueue {
+    const partitionCount = topic.view?.partitionCount ?? 0;
     const chosen =
-      message.partition ?? this.#options.partitioner({ topic: topic.name, key, value, partitionCount });
-    if (chosen === null) return topic.sticky.take(bytes);
-    if (Number.isInteger(chosen) && chosen >= 0 && chosen < partitionCount) return chosen;
+      message.partition ?? this.#partition(topic.name, partitionCount, record) ?? topic.sticky.take(bytes);
+    const queue = chosen < partitionCount ? topic.partitions[chosen] : undefined;
+    if (queue) return queue;
     throw usageError(
       `Topic '${topic.name}' has no partition ${chosen}; it has ${partitionCount}, from 0 on.`,
     );
   }
 
-  #append(
-    topic: TopicState<Key, Value>,
-    partition: number,
-    record: RecordInput,
-    bytesMax: number,
-    recipient: Recipient,
-    index: number,
-  ): void {
-    const queue = topic.partitions[partition];
-    if (!queue) throw usageError(`Topic '${topic.name}' has no partition ${partition}.`);
-    const { batchBytes } = this.#options;
-    if (queue.open && queue.open.sizeBytes + bytesMax > batchBytes) this.#seal(queue);
-    const batch = queue.open ?? this.#openBatch(queue);
-    const bytes = batch.add(record, recipient, index) + recipient.overheadBytes;
-    batch.bufferedBytes += bytes;
-    this.#bufferedBytes += bytes;
-    if (batch.sizeBytes >= batchBytes) this.#seal(queue);
+  /** Null: any will do. */
+  #partition(topic: string, partitionCount: number, { key, value }: TextRecordInput): number | null {
+    const { partitioner } = this.#options;
+    if (partitioner === defaultPartitioner) return defaultPartition(key, partitionCount);
+    return partitioner({ topic, key: asBytes(key), value: asBytes(value), partitionCount });
   }
 
   #openBatch(queue: PartitionQueue): ProducerBatch {
@@ -499,7 +504,9 @@ export class Producer<Key = MessageBytes, Value = MessageBytes> implements Async
   #letGo(batch: ProducerBatch): void {
     const memory = batch.takeMemory();
     if (memory) this.#memory.give(memory);
-    if (batch.span) this.#flushes.finish(batch.span);
+    const { span } = batch;
+    // Promises of its messages are settled in a moment; what waits for them comes before what waits for the flush.
+    if (span) queueMicrotask(() => this.#flushes.finish(span));
   }
 
   #release(batch: ProducerBatch): void {
@@ -548,6 +555,15 @@ function isObject<Value>(value: Value): value is Value & object {
 
 function closedError(): OdradekError {
   return new OdradekError('ODR_CLOSED', 'The producer is closed.');
+}
+
+function asBytes(field: FieldInput): Uint8Array | null {
+  return typeof field === 'string' ? Buffer.from(field) : field;
+}
+
+/** The error of a message that was not taken. */
+function refusalOf(thrown: unknown): OdradekError {
+  return thrown instanceof OdradekError ? thrown : usageError(String(thrown));
 }
 
 function usageError(message: string): OdradekError {

@@ -14,7 +14,7 @@ import {
 } from './batch-header.js';
 import { type CodecName, codecId, compress } from './compression/codec.js';
 import { MAX_RECORDS_BYTES } from './limits.js';
-import { type RecordInput, recordBodyBytes, writeRecord } from './record.js';
+import { recordBodyBytes, type TextRecordInput, writeRecord } from './record.js';
 import { varintBytes } from './varint.js';
 
 export interface BatchBuilderOptions {
@@ -89,7 +89,7 @@ export class BatchBuilder {
   }
 
   /** What {@link bytes} would be with this record, exactly. */
-  bytesWith(record: RecordInput, offsetDelta = this.#lastOffsetDelta + 1): number {
+  bytesWith(record: TextRecordInput, offsetDelta = this.#lastOffsetDelta + 1): number {
     const bodyBytes = recordBodyBytes(record, this.#timestampDelta(record.timestampMs), offsetDelta);
     return this.#end + varintBytes(bodyBytes) + bodyBytes;
   }
@@ -99,7 +99,7 @@ export class BatchBuilder {
    * grow. Throws {@link OdradekError} `ODR_USAGE` if the timestamp is no time or the batch becomes larger than allowed;
    * nothing is added then.
    */
-  add(record: RecordInput, offsetDelta = this.#lastOffsetDelta + 1): number {
+  add(record: TextRecordInput, offsetDelta = this.#lastOffsetDelta + 1): number {
     assert(
       offsetDelta > this.#lastOffsetDelta && offsetDelta < 2 ** 31,
       `not the next delta: ${offsetDelta}`,

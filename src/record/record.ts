@@ -22,6 +22,17 @@ export interface RecordInput {
   readonly headers: readonly RecordHeader[];
 }
 
+/** What a field is made of; text is written as UTF-8. */
+export type FieldInput = Uint8Array | string | null;
+
+/** A record to be written whose fields may be text: its bytes are made where they are to lie, without memory of their own. */
+export interface TextRecordInput {
+  readonly timestampMs: number;
+  readonly key: FieldInput;
+  readonly value: FieldInput;
+  readonly headers: readonly { readonly key: string; readonly value: FieldInput }[];
+}
+
 /** A record as the log has it. Key, value and header values are views of the batch's memory. */
 export interface LogRecord {
   readonly offset: Offset;
@@ -40,19 +51,39 @@ const RECORD_OVERHEAD_BYTES = 5 + 1 + 8 + 5 + 5 + 5 + 5;
 const SHORT_COPY_BYTES = 24;
 
 /** An upper bound of what the record takes in a batch, whatever its place there. */
-export function recordBytesUpperBound(record: RecordInput): number {
-  let bytes = RECORD_OVERHEAD_BYTES + (record.key?.length ?? 0) + (record.value?.length ?? 0);
-  for (const header of record.headers) bytes += 10 + header.key.length * 3 + (header.value?.length ?? 0);
+export function recordBytesUpperBound(record: TextRecordInput): number {
+  let bytes = RECORD_OVERHEAD_BYTES + contentBytes(record.key) + contentBytes(record.value);
+  for (const header of record.headers) bytes += 10 + header.key.length * 3 + contentBytes(header.value);
   return bytes;
 }
 
+/** How long the text is as UTF-8. */
+export function textBytes(text: string): number {
+  const { length } = text;
+  if (length > SHORT_COPY_BYTES) return Buffer.byteLength(text);
+  for (let i = 0; i < length; i++) if (text.charCodeAt(i) > 0x7f) return Buffer.byteLength(text);
+  return length;
+}
+
+/** Writes the text, whose {@link textBytes} are given and fit. */
+export function writeText(target: Buffer, position: number, text: string, bytes: number): void {
+  if (bytes !== text.length) target.write(text, position, bytes, 'utf8');
+  // One byte a character: then it is ASCII.
+  else if (bytes > SHORT_COPY_BYTES) target.write(text, position, bytes, 'latin1');
+  else for (let i = 0; i < bytes; i++) target[position + i] = text.charCodeAt(i);
+}
+
 /** The bytes of the record without its leading length. */
-export function recordBodyBytes(record: RecordInput, timestampDelta: number, offsetDelta: number): number {
+export function recordBodyBytes(
+  record: TextRecordInput,
+  timestampDelta: number,
+  offsetDelta: number,
+): number {
   const { headers } = record;
   let bytes = 1 + varlongBytes(timestampDelta) + varintBytes(offsetDelta) + varintBytes(headers.length);
   bytes += fieldBytes(record.key) + fieldBytes(record.value);
   for (const header of headers) {
-    const keyBytes = Buffer.byteLength(header.key);
+    const keyBytes = textBytes(header.key);
     bytes += varintBytes(keyBytes) + keyBytes + fieldBytes(header.value);
   }
   return bytes;
@@ -65,7 +96,7 @@ export function recordBodyBytes(record: RecordInput, timestampDelta: number, off
 export function writeRecord(
   target: Buffer,
   position: number,
-  record: RecordInput,
+  record: TextRecordInput,
   timestampDelta: number,
   offsetDelta: number,
   bodyBytes: number,
@@ -78,8 +109,7 @@ export function writeRecord(
   at = writeField(target, at, record.value);
   at = writeVarint(target, at, record.headers.length);
   for (const header of record.headers) {
-    at = writeVarint(target, at, Buffer.byteLength(header.key));
-    at += target.write(header.key, at);
+    at = writeTextField(target, at, header.key);
     at = writeField(target, at, header.value);
   }
   return at;
@@ -132,18 +162,33 @@ export function decodeHeaders(bytes: Buffer, cursor: RecordCursor): RecordHeader
   return headers;
 }
 
-function fieldBytes(field: Uint8Array | null): number {
-  return field === null ? 1 : varintBytes(field.length) + field.length;
+function contentBytes(field: FieldInput): number {
+  if (field === null) return 0;
+  return typeof field === 'string' ? textBytes(field) : field.length;
 }
 
-function writeField(target: Buffer, position: number, field: Uint8Array | null): number {
+function fieldBytes(field: FieldInput): number {
+  if (field === null) return 1;
+  const bytes = contentBytes(field);
+  return varintBytes(bytes) + bytes;
+}
+
+function writeField(target: Buffer, position: number, field: FieldInput): number {
   if (field === null) {
     target[position] = 1; // -1 in zigzag form.
     return position + 1;
   }
+  if (typeof field === 'string') return writeTextField(target, position, field);
   const at = writeVarint(target, position, field.length);
   if (field.length <= SHORT_COPY_BYTES)
     for (let i = 0; i < field.length; i++) target[at + i] = field[i] as number;
   else target.set(field, at);
   return at + field.length;
+}
+
+function writeTextField(target: Buffer, position: number, text: string): number {
+  const bytes = textBytes(text);
+  const at = writeVarint(target, position, bytes);
+  writeText(target, at, text, bytes);
+  return at + bytes;
 }

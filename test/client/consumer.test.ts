@@ -61,6 +61,31 @@ describe('Consumer', () => {
     expect(await take(consumer, 2)).toEqual(values);
   });
 
+  it('leaves others a turn while it has more to deliver', async () => {
+    const batches = Array.from({ length: 20 }, (_, offset) => batchAt(offset, [String(offset)]));
+    const begun = (stream: BegunStream) => {
+      stream.push(Buffer.concat(batches));
+      return true;
+    };
+    await using broker = await ScriptedBroker.start(scriptedLog({ endOffset: 20, begun }));
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      let turns = 0;
+      const turnsAt: number[] = [];
+      for await (const { offset } of consumerOf(broker, { until: 'end' })) {
+        turnsAt[offset] = turns;
+        if (offset < 10) setImmediate(() => turns++);
+        // Ten messages take no time, the next ones 20 ms each.
+        else vi.advanceTimersByTime(20);
+      }
+      expect(turnsAt).toHaveLength(20);
+      expect(turnsAt[12]).toBe(0);
+      expect(turnsAt[13]).toBe(10);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('skips the messages of a batch that lie before the position', async () => {
     const begun = (stream: BegunStream) => {
       stream.push(batchAt(0, ['a', 'b', 'c']));

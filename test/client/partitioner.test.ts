@@ -1,7 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/base/random.js';
 import { murmur2 } from '../../src/client/murmur2.js';
-import { defaultPartitioner, StickyPartition } from '../../src/client/partitioner.js';
+import { defaultPartition, defaultPartitioner, StickyPartition } from '../../src/client/partitioner.js';
 
 // As Kafka's Java client computes them: key, hash, partition of 3 and of 12.
 const vectors: [string | Buffer, number, number, number][] = [
@@ -31,6 +32,8 @@ describe.each(vectors)('the key %s', (key, hash, ofThree, ofTwelve) => {
     expect([choose(3), choose(12), choose(1)]).toEqual([ofThree, ofTwelve, 0]);
   });
 });
+
+const seed = process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) };
 
 describe('defaultPartitioner', () => {
   it('leaves messages without a key to the producer', () => {
@@ -79,5 +82,25 @@ describe('StickyPartition', () => {
     const partition = sticky.take(10);
     for (let i = 0; i < 20; i++) sticky.choose([0, 1, 2, 3]);
     expect(sticky.take(10)).toBe(partition);
+  });
+});
+
+describe('defaultPartition', () => {
+  it('is where the default partitioner places a key, be it bytes or text of any length', () => {
+    const text = fc.array(fc.nat(0xffff), { maxLength: 300 }).map((units) => String.fromCharCode(...units));
+    fc.assert(
+      fc.property(
+        fc.oneof(text, fc.string({ maxLength: 40 })),
+        fc.integer({ min: 1, max: 50 }),
+        (key, count) => {
+          const input = { topic: 't', key: Buffer.from(key), value: null, partitionCount: count };
+          const partition = defaultPartitioner(input);
+          expect(defaultPartition(key, count)).toBe(partition);
+          expect(defaultPartition(input.key, count)).toBe(partition);
+        },
+      ),
+      seed,
+    );
+    expect(defaultPartition(null, 5)).toBeNull();
   });
 });

@@ -344,6 +344,23 @@ describe('Producer', () => {
     await expect(second).resolves.toMatchObject({ offset: 100 });
   });
 
+  it('has told those who wait for a message before those who wait for the flush', async () => {
+    await using broker = await ScriptedBroker.start({ produce: acknowledge });
+    const producer = producerOf(broker, { lingerMs: 60_000 });
+    const told: string[] = [];
+    // The first ones wait until the topic is known, the last ones find an open batch.
+    for (const value of ['a', 'b']) producer.send({ topic: 'orders', value }).then(() => told.push(value));
+    const refused = producer.send({ topic: 'orders', value: 'x', partition: 99 });
+    refused.catch(() => told.push('refused'));
+    await producer.flush();
+    for (const value of ['c', 'd']) producer.send({ topic: 'orders', value }).then(() => told.push(value));
+    producer
+      .send({ topic: 'orders', messages: [{ value: 'e' }, { value: 'f' }] })
+      .then(({ length }) => told.push(`${length} more`));
+    await producer.flush();
+    expect(told.sort()).toEqual(['2 more', 'a', 'b', 'c', 'd', 'refused']);
+  });
+
   it('lingers no longer than it says', async () => {
     await using broker = await ScriptedBroker.start({ produce: acknowledge });
     const producer = producerOf(broker, { lingerMs: 1 });
