@@ -85,6 +85,7 @@ const EDGES: Readonly<Record<string, readonly (keyof typeof EFFECTS)[]>> = {
   'src/client/broker-feed.ts': ['microtasks'],
   'src/client/metadata-batcher.ts': ['microtasks'],
   'src/client/producer.ts': ['microtasks'],
+  'src/client/turn.ts': ['timers'],
   // Commands read and write files, and the terminal.
   'src/cli/commands/broker-command.ts': ['node:fs'],
   'src/cli/commands/produce-actions.ts': ['node:fs'],
@@ -98,13 +99,15 @@ const FUNCTION_LINES_MAX = 70;
 
 /** Files above the limit, with how long they may be. */
 const LONG_FILES: Readonly<Record<string, number>> = {
-  'src/log/log.ts': 700,
+  'src/log/log.ts': 730,
 };
 
 /** Functions above the limit, as `file function`, with how long they may be. */
 const LONG_FUNCTIONS: Readonly<Record<string, number>> = {
   // The loop that every consumed record goes through: calls in it would cost more than the decoding.
   'src/record/record-cursor.ts next': 90,
+  // The same for every record that is produced.
+  'src/record/walk-usual-records.ts walkUsualRecords': 90,
 };
 
 /** Beyond ASCII: dashes, dots and arrows in comments and messages, and the blocks of a progress bar. */

@@ -16,6 +16,9 @@ import { PartitionHost } from '../src/partition/partition-host.js';
 
 if (isMainThread) throw new Error('This file is the entry point of a worker thread.');
 
+/** Scanned in less time than it takes to hand it to a job: a broker with many partitions has many such ends of logs. */
+const SCAN_HERE_BYTES = 64 * 1024;
+
 const data = workerData as PartitionWorkerData;
 const supervisor = new ActorReference<PartitionEvent, void>(data.port, systemClock);
 const bell = (words: Int32Array) => new SharedDoorbell(words, RING_SLEEPING_INDEX);
@@ -33,9 +36,10 @@ const host = new PartitionHost({
   logger: threadLogger(),
   retentionCheckIntervalMs: data.retentionCheckIntervalMs,
   compaction: data.compaction,
+  scanHereBytes: SCAN_HERE_BYTES,
   tell: (event) => supervisor.tell(event),
   later: setImmediate,
   thread,
-  sources: [new ThreadMeter(thread), new DiskMeter(thread, disk)],
+  sources: [new ThreadMeter(thread, () => host.heldMs), new DiskMeter(thread, disk)],
 });
 exposeActor<PartitionCommand, PartitionReply>(data.port, (command, reply) => host.receive(command, reply));

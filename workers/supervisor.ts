@@ -15,6 +15,7 @@ import type {
   SupervisorThreadCommand,
   SupervisorThreadReply,
 } from '../src/broker/worker-data.js';
+import { openFilesPerThread } from '../src/io/descriptor-limit.js';
 import { DiskMeter } from '../src/io/disk-meter.js';
 import { NodeDisk } from '../src/io/node-disk.js';
 import { NodeJobs } from '../src/io/node-jobs.js';
@@ -24,7 +25,7 @@ if (!parentPort) throw new Error('This file is the entry point of a worker threa
 
 function run({ dataDirectories, absent, config, port, coordinatorPort }: SupervisorData): void {
   const main = new ActorReference<MainThreadCommand, void>(port, systemClock);
-  const disk = new NodeDisk();
+  const disk = new NodeDisk({ openFilesMax: openFilesPerThread(config.workers) });
   const thread = new SupervisorThread(
     {
       dataDirectories,

@@ -1,3 +1,5 @@
+import { systemClock } from '../base/clock.js';
+
 /**
  * How the producer of a ring wakes its sleeping consumer. The consumer raises the `sleeping` word, looks at the ring once
  * more, then waits; the producer lowers the word and rings if it was raised. One bell has one waiter.
@@ -6,16 +8,23 @@ export interface Doorbell {
   ring(): void;
   /** Calls `wake` once, in a later turn, when the bell is rung or if `sleeping` is already lowered. */
   wait(wake: () => void): void;
+  /** Stops the thread while `holding` is raised, until {@link letGo} or for so long. Where all is on one thread: does nothing. */
+  hold(timeoutMs: number): void;
+  letGo(): void;
+  /** Looks at a word of the ring while it has this value, for so long at most. Where all is on one thread: does nothing. */
+  watch(index: number, value: number, timeoutMs: number): void;
 }
 
-/** A bell between two threads: the word lies in shared memory. Waiting does not keep a thread alive. */
+/** A bell between two threads: `sleeping` and, behind it, `holding` lie in shared memory. Waiting does not keep a thread alive. */
 export class SharedDoorbell implements Doorbell {
   readonly #words: Int32Array;
   readonly #sleepingIndex: number;
+  readonly #holdingIndex: number;
 
   constructor(words: Int32Array, sleepingIndex: number) {
     this.#words = words;
     this.#sleepingIndex = sleepingIndex;
+    this.#holdingIndex = sleepingIndex + 1;
   }
 
   ring(): void {
@@ -26,6 +35,19 @@ export class SharedDoorbell implements Doorbell {
     const result = Atomics.waitAsync(this.#words, this.#sleepingIndex, 1);
     if (result.async) result.value.then(wake);
     else setImmediate(wake);
+  }
+
+  hold(timeoutMs: number): void {
+    Atomics.wait(this.#words, this.#holdingIndex, 1, timeoutMs);
+  }
+
+  letGo(): void {
+    Atomics.notify(this.#words, this.#holdingIndex);
+  }
+
+  watch(index: number, value: number, timeoutMs: number): void {
+    const endMs = systemClock.monotonicMs() + timeoutMs;
+    while (Atomics.load(this.#words, index) === value && systemClock.monotonicMs() < endMs);
   }
 }
 
@@ -50,4 +72,10 @@ export class LocalDoorbell implements Doorbell {
     if (this.#asleep()) this.#wake = wake;
     else this.#schedule(wake);
   }
+
+  hold(_timeoutMs: number): void {}
+
+  letGo(): void {}
+
+  watch(): void {}
 }

@@ -1,6 +1,7 @@
 // Opens the partitions that nobody uses, so that recovery and retention reach them too. After a crash at once, several at a time
 // and whatever clients ask for beside them; after a clean stop one after the other when the first retention check is due; and so
-// from then on with each.
+// from then on with each. New partitions, and the others of a topic that clients begin to use, follow at once, many at a time: who uses
+// one of them mostly uses the next one a moment later, and should not wait for each.
 //
 // How many at a time: a log with little to scan waits for the disk more than it computes, so many of those are under way together;
 // of logs that take long only as many as there are threads to scan them. What an opening takes is what one that a client asks for
@@ -10,7 +11,7 @@ import type { PartitionLifecycle } from './partition-lifecycle.js';
 import { RecoveryProgress } from './recovery-progress.js';
 import { recoveryThreads } from './recovery-threads.js';
 import type { SupervisorOptions } from './supervisor-options.js';
-import type { SupervisedPartition, TopicRegistry } from './topic-registry.js';
+import type { SupervisedPartition, SupervisedTopic, TopicRegistry } from './topic-registry.js';
 
 export type BackgroundOpeningOptions = Pick<
   SupervisorOptions,
@@ -20,6 +21,10 @@ export type BackgroundOpeningOptions = Pick<
 /** While an opening takes less, one more is begun at a time; if it takes longer, half as many. */
 const QUICK_MS = 250;
 const OPENINGS_MAX = 32;
+/** Openings of partitions that are wanted soon: they share writes and syncs of the metadata. */
+const SOON_MAX = 128;
+/** Begun together, when so many have ended. */
+const SOON_GROUP = 64;
 
 export class BackgroundOpening {
   readonly #options: BackgroundOpeningOptions;
@@ -35,6 +40,9 @@ export class BackgroundOpening {
   #openings = 0;
   #openingsMax = 1;
   #isBeginning = false;
+  /** What is wanted soon, in order. */
+  readonly #soon = new Set<SupervisedPartition>();
+  #soonUnderWay = 0;
   #stopping = false;
 
   constructor(options: BackgroundOpeningOptions, registry: TopicRegistry, lifecycle: PartitionLifecycle) {
@@ -67,6 +75,36 @@ export class BackgroundOpening {
   stop(): void {
     this.#stopping = true;
     this.#progress?.stop();
+  }
+
+  /** Has partitions opened before somebody waits for them, if they are not open. */
+  openSoon(partitions: readonly SupervisedPartition[]): void {
+    for (const partition of partitions) if (partition.phase === 'closed') this.#soon.add(partition);
+    this.#openSoon();
+  }
+
+  /** A client uses the topic: what was not opened of it is wanted soon. Not while a crash is recovered from, which opens them too. */
+  used(topic: SupervisedTopic): void {
+    if (topic.used || topic.record.internal || !this.#recovered) return;
+    topic.used = true;
+    this.openSoon(topic.partitions);
+  }
+
+  #openSoon(): void {
+    if (this.#stopping || this.#soonUnderWay > SOON_MAX - SOON_GROUP) return;
+    const group: SupervisedPartition[] = [];
+    for (const partition of this.#soon) {
+      if (group.length === SOON_GROUP) break;
+      this.#soon.delete(partition);
+      if (partition.phase === 'closed' && this.#registry.exists(partition)) group.push(partition);
+    }
+    if (group.length === 0) return;
+    this.#soonUnderWay += group.length;
+    // What fails is told to who asks for it, and tried again with the next retention check.
+    this.#lifecycle.openAll(group, () => {
+      this.#soonUnderWay--;
+      this.#openSoon();
+    });
   }
 
   #recoverAll(): void {

@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.js';
 import { systemRandom } from '../base/random.js';
 import type { BrokerConfig } from '../config/broker-config.js';
 import type { BrokerOptions } from '../config/broker-options.js';
+import { openFilesPerThread } from '../io/descriptor-limit.js';
 import type { Listener } from '../io/network.js';
 import { NodeDisk } from '../io/node-disk.js';
 import { NodeJobs } from '../io/node-jobs.js';
@@ -131,10 +132,10 @@ export class Broker {
       supervisor,
       coordinator: supervisor.coordinator,
       clock: systemClock,
-      disk: new NodeDisk(),
+      disk: new NodeDisk({ openFilesMax: openFilesPerThread(config.workers) }),
       jobs,
       logger,
-      defer: queueMicrotask,
+      defer: process.nextTick,
       later: setImmediate,
     });
     broker = new Broker(router, host, supervisor, directories, jobs, logger);

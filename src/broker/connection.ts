@@ -73,6 +73,7 @@ export class Connection implements ConnectionHandler {
   #reading = false;
   #lastActivityMs: number;
   #outputSeen = { pendingBytes: 0, sinceMs: 0 };
+  readonly #flushNow = (): void => this.#flush();
   readonly #onFree = (): boolean => {
     this.retry();
     return !this.#stalled;
@@ -312,7 +313,7 @@ export class Connection implements ConnectionHandler {
   #flushLater(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    this.#options.defer(() => this.#flush());
+    this.#options.defer(this.#flushNow);
   }
 
   #flush(): void {

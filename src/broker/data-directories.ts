@@ -115,8 +115,8 @@ export class DataDirectories {
 
   // --------------------------------------------------------------------------------------------------------- places
 
-  /** Finds the partition, or gives it a place. */
-  locate(name: PartitionToLocate): LocatedPartition {
+  /** Finds the partition, or gives it a place. `verified`: directories that were found to be in their places in this turn. */
+  locate(name: PartitionToLocate, verified: Set<string> = new Set()): LocatedPartition {
     const { topic, partition } = name;
     let home: DataDirectoryState | string;
     try {
@@ -126,7 +126,8 @@ export class DataDirectories {
       return { failure: error.message };
     }
     if (typeof home === 'string') return { failure: home };
-    home.verify();
+    if (!verified.has(home.path)) home.verify();
+    verified.add(home.path);
     if (home.offline !== null) return { failure: offline(home.path, home.offline) };
     home.place(topic, partition);
     this.#homes.set(partitionFolderName(topic, partition), home);

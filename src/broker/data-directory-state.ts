@@ -30,6 +30,7 @@ import {
   partitionFolderName,
   readMetaProperties,
 } from '../log/data-directory.js';
+import { severalAtOnce } from '../log/in-turn.js';
 import type { LogToMeasure } from '../log/measure-recovery.js';
 import type { LogRecovery } from '../log/open-log.js';
 import { readPartitionTopicId } from '../log/partition-metadata.js';
@@ -63,6 +64,8 @@ export interface DataDirectoryReport {
 const CHECKPOINT_SOON_MS = 1000;
 /** After so many checkpoints in a row that the disk refused, a directory is dead; a file system that turned read-only is at once. */
 const FAILURES_MAX = 5;
+/** Folders of a deleted topic that are removed at a time. */
+const REMOVALS_MAX = 64;
 /** The reserve is filled when a start has had its time, and if there is no room then, tried again now and then. */
 const RESERVE_MS = 1000;
 const RESERVE_RETRY_MS = 30_000;
@@ -366,33 +369,37 @@ export class DataDirectoryState {
     partitions: number,
     done: (error: Error | null) => void,
   ): void {
-    const { disk, clock } = this.#options;
-    const removeFrom = (first: number): void => {
-      for (let index = first; index < partitions; index++) {
-        const partition = toPartitionIndex(index);
-        const name = partitionFolderName(topic, partition);
-        this.#checkpoints.delete(name);
-        this.#folders.delete(name);
-        this.#partitions.delete(name);
-        this.#changed = true;
-        if (!this.#belongsTo(topicId, name)) continue;
-        const folder = this.partitionFolder(topic, partition);
-        deletePartitionFolder(disk, clock, folder, 0, (error) => {
-          if (error) done(error);
-          else removeFrom(index + 1);
-        });
+    const { disk, clock, path } = this.#options;
+    const present = new Set(disk.list(path));
+    const names = Array.from({ length: partitions }, (_, index) =>
+      partitionFolderName(topic, toPartitionIndex(index)),
+    );
+    const remove = (name: string, next: (error: Error | null) => void): void => {
+      if (present.has(name) && this.#belongsTo(topicId, name))
+        deletePartitionFolder(disk, clock, join(path, name), 0, next);
+      else next(null);
+    };
+    for (const name of names) {
+      this.#checkpoints.delete(name);
+      this.#folders.delete(name);
+      this.#partitions.delete(name);
+    }
+    severalAtOnce(names, REMOVALS_MAX, remove, (error) => {
+      if (error) {
+        done(error);
         return;
       }
       this.#whenWritten.push(done);
       this.#changed = true;
       this.#write();
-    };
-    removeFrom(0);
+    });
   }
 
   #belongsTo(topicId: TopicId, name: string): boolean {
     try {
-      return readPartitionTopicId(this.#options.disk, join(this.#options.path, name)) === topicId;
+      const found = readPartitionTopicId(this.#options.disk, join(this.#options.path, name));
+      // One that says nothing would be taken over by the next topic of that name, with what a crash left in it.
+      return found === null || found === topicId;
     } catch (error) {
       if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;
       return true; // Damaged, and in the way of a topic of that name.

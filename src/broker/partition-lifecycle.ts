@@ -11,7 +11,7 @@
 import type { ErrorName } from '../base/errors.js';
 import { resolveTopicConfig, type TopicConfig } from '../config/topic-config.js';
 import type { MetadataCommit } from '../metadata/metadata-store.js';
-import { encodeRecord, partitionKey, topicKey } from '../metadata/schema.js';
+import { encodeRecord, partitionKey, type TopicRecord, topicKey } from '../metadata/schema.js';
 import type {
   PartitionCommand,
   PartitionEvent,
@@ -25,8 +25,6 @@ import { nextEpoch, type SupervisedPartition, type TopicRegistry } from './topic
 
 /** Recovery after a crash scans up to a segment; a slow disk takes its time. */
 const OPEN_DEADLINE_MS = 10 * 60_000;
-/** So many new partitions are opened at once; more wait for their first use. */
-const OPENED_AT_CREATION_MAX = 64;
 /** Another change of the topic was on its way to the metadata store: the epoch is written when that is through. */
 const CONFLICT_RETRY_MS = 10;
 const CONFLICTS_MAX = 100;
@@ -34,12 +32,21 @@ const CONFLICTS_MAX = 100;
 const DEATHS_MAX = 10;
 const DEATHS_WINDOW_MS = 60_000;
 
+/** An opening whose leader epoch is to be raised. */
+interface Raising {
+  readonly partition: SupervisedPartition;
+  readonly generation: number;
+  readonly directoryId: string;
+  readonly worker: WorkerSlots<SupervisedPartition>;
+}
+
 type LogFailed = Extract<PartitionEvent, { readonly type: 'offline' }>;
 
 export class PartitionLifecycle {
   readonly #options: SupervisorOptions;
   readonly #registry: TopicRegistry;
   readonly #placement: Placement<SupervisedPartition>;
+  readonly #configs = new WeakMap<TopicRecord, TopicConfig>();
   #generation = 0;
   #stopping = false;
 
@@ -70,27 +77,38 @@ export class PartitionLifecycle {
 
   // ---------------------------------------------------------------------------------------------------------- open
 
-  /** Has partitions that were just made opened, if they are not too many, so that the first record does not wait for it. */
-  openNew(partitions: readonly SupervisedPartition[]): void {
-    if (partitions.length > OPENED_AT_CREATION_MAX) return;
-    for (const partition of partitions) this.open(partition, () => {});
-  }
-
   /** `reply` is called when it is open and its route has been told, at once if it is open already. */
   open(partition: SupervisedPartition, reply: AnswerCommand): void {
+    this.openAll([partition], reply);
+  }
+
+  /** The same for several, `reply` once for each: their epochs are raised together. */
+  openAll(partitions: readonly SupervisedPartition[], reply: AnswerCommand): void {
+    const verified = new Set<string>();
+    const raising: Raising[] = [];
+    for (const partition of partitions) {
+      const begun = this.#begin(partition, verified, reply);
+      if (begun) raising.push(begun);
+    }
+    if (raising.length > 0) this.#raiseEpochs(raising);
+    for (const worker of new Set(raising.map(({ worker }) => worker))) this.#ensureRunning(worker);
+  }
+
+  /** The first step: whose epoch is to be raised; null if it is open, or on its way, or cannot be opened. */
+  #begin(partition: SupervisedPartition, verified: Set<string>, reply: AnswerCommand): Raising | null {
     if (partition.phase === 'open') {
       reply({ type: 'done' });
-      return;
+      return null;
     }
     if (partition.phase === 'offline') {
       reply(failed('KAFKA_STORAGE_ERROR', partition.offlineReason));
-      return;
+      return null;
     }
     partition.waiting.push(reply);
-    if (partition.phase !== 'closed') return;
+    if (partition.phase !== 'closed') return null;
     const isInternal = this.#registry.get(partition.topic)?.record.internal === true;
-    const directoryId = this.#locate(partition, isInternal);
-    if (directoryId === null) return;
+    const directoryId = this.#locate(partition, isInternal, verified);
+    if (directoryId === null) return null;
     const worker = isInternal ? this.#placement.own : this.#placement.leastLoaded();
     const slot = worker.add(partition);
     partition.phase = 'raising';
@@ -101,22 +119,22 @@ export class PartitionLifecycle {
     if (slot < 0) {
       partition.worker = null;
       this.#failOpening(partition, 'POLICY_VIOLATION', 'This broker has no room for more partitions.');
-      return;
+      return null;
     }
-    this.#raiseEpoch(partition, generation, directoryId);
-    this.#ensureRunning(worker);
+    return { partition, generation, directoryId, worker };
   }
 
   /** The id of the data directory that the partition lies in; null if it cannot be opened, which has been answered then. */
-  #locate(partition: SupervisedPartition, internal: boolean): string | null {
+  #locate(partition: SupervisedPartition, internal: boolean, verified: Set<string>): string | null {
     const { image, data, logger } = this.#options;
     const { topic, topicId, partition: index } = partition;
     const state = image.partition(topicId, index);
-    const located = data.locate({
+    const toLocate = {
       ...{ topic, topicId, partition: index, internal },
       existed: state !== undefined,
       directoryId: state?.directoryId ?? null,
-    });
+    };
+    const located = data.locate(toLocate, verified);
     if ('failure' in located) {
       // Whoever asks for it hears why; the log says it once.
       if (partition.offlineReason !== located.failure)
@@ -130,37 +148,59 @@ export class PartitionLifecycle {
     return located.directoryId;
   }
 
-  #raiseEpoch(partition: SupervisedPartition, generation: number, directoryId: string, conflicts = 0): void {
-    const { image, metadata, brokerId, clock } = this.#options;
-    const { topic, topicId, partition: index } = partition;
-    const state = image.partition(topicId, index);
-    const key = partitionKey(topicId, index);
-    const leaderEpoch = nextEpoch(state);
-    const value = encodeRecord({ leader: brokerId, leaderEpoch, inSyncReplicas: [brokerId], directoryId });
+  /** In one change of the metadata; if another one came in between, each by itself. */
+  #raiseEpochs(raising: readonly Raising[], conflicts = 0): void {
+    const { clock, image, metadata } = this.#options;
+    const changes = raising.map((one) => this.#changeOf(one));
+    const topics = new Set(raising.map(({ partition }) => partition.topic));
+    // A topic that is gone gets no more epochs.
+    const existing = [...topics].map((topic) => ({
+      key: topicKey(topic),
+      modRevision: image.topicRevision(topic),
+    }));
     const commit: MetadataCommit = {
-      compare: [
-        { key, modRevision: state?.modRevision ?? 0 },
-        // A topic that is gone gets no more epochs.
-        { key: topicKey(topic), modRevision: image.topicRevision(topic) },
-      ],
-      puts: [{ key, value }],
+      compare: [...changes.map(({ compare }) => compare), ...existing],
+      puts: changes.map(({ put }) => put),
       deletes: [],
     };
     metadata.commit(commit, (result) => {
-      if (partition.generation !== generation) return;
+      const current = raising.filter(({ partition, generation }) => partition.generation === generation);
       if (result.type === 'committed') {
-        partition.phase = 'ready';
-        this.#openOnWorker(partition);
+        for (const { partition } of current) {
+          partition.phase = 'ready';
+          this.#openOnWorker(partition);
+        }
       } else if (result.type === 'conflict' && conflicts < CONFLICTS_MAX) {
         clock.after(CONFLICT_RETRY_MS, () => {
-          if (partition.generation !== generation) return;
-          if (this.#registry.exists(partition))
-            this.#raiseEpoch(partition, generation, directoryId, conflicts + 1);
-          else this.#failOpening(partition, 'UNKNOWN_TOPIC_OR_PARTITION', 'The topic was deleted.');
+          for (const one of current) this.#raiseAgain(one, conflicts + 1);
         });
-      } else if (result.type === 'failed') this.#failOpening(partition, result.error, result.reason);
-      else this.#failOpening(partition, 'NOT_LEADER_OR_FOLLOWER', 'The leader epoch could not be written.');
+      } else {
+        const { error, reason } =
+          result.type === 'failed'
+            ? result
+            : ({
+                error: 'NOT_LEADER_OR_FOLLOWER',
+                reason: 'The leader epoch could not be written.',
+              } as const);
+        for (const { partition } of current) this.#failOpening(partition, error, reason);
+      }
     });
+  }
+
+  #raiseAgain(raising: Raising, conflicts: number): void {
+    const { partition, generation } = raising;
+    if (partition.generation !== generation) return;
+    if (this.#registry.exists(partition)) this.#raiseEpochs([raising], conflicts);
+    else this.#failOpening(partition, 'UNKNOWN_TOPIC_OR_PARTITION', 'The topic was deleted.');
+  }
+
+  #changeOf({ partition: { topicId, partition }, directoryId }: Raising) {
+    const { image, brokerId } = this.#options;
+    const state = image.partition(topicId, partition);
+    const key = partitionKey(topicId, partition);
+    const leaderEpoch = nextEpoch(state);
+    const value = encodeRecord({ leader: brokerId, leaderEpoch, inSyncReplicas: [brokerId], directoryId });
+    return { compare: { key, modRevision: state?.modRevision ?? 0 }, put: { key, value } };
   }
 
   /** The last step, when both the epoch is written and the worker runs. */
@@ -183,7 +223,7 @@ export class PartitionLifecycle {
         slot,
         generation,
         leaderEpoch,
-        config: resolveTopicConfig(config, Object.entries(record.overrides)).config,
+        config: this.#configOf(record),
         recovery: partition.recovery ?? data.recoveryFor(topic, index),
         logStartOffset: data.logStartOffset(topic, index),
         firstDirtyOffset: data.firstDirtyOffset(topic, index),
@@ -228,6 +268,15 @@ export class PartitionLifecycle {
         });
       },
     );
+  }
+
+  /** Resolved once for all partitions of a topic. */
+  #configOf(record: TopicRecord): TopicConfig {
+    const known = this.#configs.get(record);
+    if (known) return known;
+    const { config } = resolveTopicConfig(this.#options.config, Object.entries(record.overrides));
+    this.#configs.set(record, config);
+    return config;
   }
 
   #failOpening(partition: SupervisedPartition, error: ErrorName, detail: string): void {

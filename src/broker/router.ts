@@ -25,6 +25,7 @@ import { Connection, type Door } from './connection.js';
 import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
 import type { ReceiveSizes } from './frame-receiver.js';
 import { type ListedOffset, ListOffsets, type ListOffsetsTarget } from './list-offsets.js';
+import { LoneBatch } from './lone-batch.js';
 import {
   type GroupCoordinator,
   type RouteImage,
@@ -41,7 +42,7 @@ import type { ReadBuffer } from './read-buffer.js';
 import type { ReadPace } from './read-pace.js';
 import { Subscription, type SubscriptionOptions, type SubscriptionPorts } from './subscription.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
-import { type Appended, notAppended, WorkerLink } from './worker-link.js';
+import { type AppendWaiter, notAppended, WorkerLink } from './worker-link.js';
 
 export interface RouterOptions {
   readonly brokerId: BrokerId;
@@ -102,6 +103,7 @@ export class Router {
   readonly #fullDirectories = new Set<string>();
   readonly #producerIds = new ProducerIds((reply) => this.ask({ type: 'allocate-producer-ids' }, reply));
   readonly #sharedReceive: Buffer;
+  readonly #loneBatch: LoneBatch;
   /** Of topics that are gone. */
   readonly #trafficBefore = new Traffic();
   #draining = false;
@@ -111,6 +113,7 @@ export class Router {
   constructor(options: RouterOptions) {
     this.options = options;
     this.#sharedReceive = Buffer.allocUnsafeSlow(options.sharedReceiveBytes ?? SHARED_RECEIVE_BYTES);
+    this.#loneBatch = new LoneBatch(options.later, this.#links, options.clock);
     this.#sweepLater();
   }
 
@@ -235,6 +238,9 @@ export class Router {
    * they can. A partition that cannot be opened counts as ready; it is answered with its error.
    */
   readyToAppend(entries: readonly PartitionEntry[], connection: Connection): boolean {
+    // Most requests name one partition, which is open and has room.
+    const [only] = entries;
+    if (entries.length === 1 && only?.route && only.route.link.room > 0) return true;
     const unrouted = entries.filter((entry) => this.#needsRoute(entry));
     if (unrouted.length > 0) {
       connection.delayed('partition');
@@ -254,21 +260,24 @@ export class Router {
     return true;
   }
 
-  /** Submits one batch to a partition that is {@link readyToAppend}; `done` is called once, at once if it is refused. */
+  /**
+   * Submits one batch, the waiter's in this place, to a partition that is {@link readyToAppend}; the waiter is told once, at once if
+   * the batch is refused.
+   */
   append(
     entry: PartitionEntry | undefined,
     { start, bytes, extent }: { start: number; bytes: number; extent: Extent },
-    done: (result: Appended) => void,
+    waiter: AppendWaiter,
+    place: number,
   ): void {
-    if (!entry || entry.topic.deleted) done(notAppended('UNKNOWN_TOPIC_OR_PARTITION'));
-    // Only coordinators write there, and they do not come this way.
-    else if (entry.topic.image.internal) done(notAppended('INVALID_TOPIC_EXCEPTION'));
-    else if (!entry.route) done(notAppended(entry.failure?.error ?? 'NOT_LEADER_OR_FOLLOWER'));
-    else {
-      extent.retain();
-      const { link, slot } = entry.route;
-      link.submit({ slot, start, bytes, extent, traffic: entry.topic.traffic, done });
+    const route = entry?.route;
+    if (!entry || entry.topic.deleted || entry.topic.image.internal || !route) {
+      waiter.appended(place, notAppended(refusalOf(entry)));
+      return;
     }
+    extent.retain();
+    const { link, slot, traffic } = route;
+    link.submit({ slot, start, bytes, extent, traffic, waiter, place });
   }
 
   /**
@@ -282,6 +291,7 @@ export class Router {
   /** Shows the workers what was submitted since the last call. */
   #publish(): void {
     for (const { link } of this.#links.values()) link.publish();
+    this.#loneBatch.submitted();
   }
 
   // -------------------------------------------------------------------------------------------- fetch, list offsets
@@ -535,6 +545,13 @@ export class Router {
     this.#waitingForRoom.clear();
     for (const connection of waiting) connection.retry();
   }
+}
+
+function refusalOf(entry: PartitionEntry | undefined): ErrorName {
+  if (!entry || entry.topic.deleted) return 'UNKNOWN_TOPIC_OR_PARTITION';
+  // Only coordinators write there, and they do not come this way.
+  if (entry.topic.image.internal) return 'INVALID_TOPIC_EXCEPTION';
+  return entry.failure?.error ?? 'NOT_LEADER_OR_FOLLOWER';
 }
 
 function splitAddress(address: string): { host: string; port: number } {

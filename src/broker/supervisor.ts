@@ -44,11 +44,11 @@ export class SupervisorActor {
     this.#options = options;
     this.#registry = new TopicRegistry(options);
     this.#lifecycle = new PartitionLifecycle(options, this.#registry);
-    const turns = new TopicTurns();
-    this.#administration = new TopicAdministration(options, this.#registry, this.#lifecycle, turns);
-    this.#alteration = new TopicAlteration(options, this.#registry, this.#lifecycle, turns);
-    this.#recordDeletion = new RecordDeletion(options, this.#registry, this.#lifecycle);
     this.#background = new BackgroundOpening(options, this.#registry, this.#lifecycle);
+    const parts = [this.#registry, this.#lifecycle, this.#background, new TopicTurns()] as const;
+    this.#administration = new TopicAdministration(options, ...parts);
+    this.#alteration = new TopicAlteration(options, ...parts);
+    this.#recordDeletion = new RecordDeletion(options, this.#registry, this.#lifecycle);
     this.#producerIds = new ProducerIdBlocks(options);
     options.data.roomChanged = (directory, full) => options.tell({ type: 'disk-room', directory, full });
     options.data.died = (reason, isFirst) => this.#directoryDied(reason, isFirst);
@@ -175,9 +175,14 @@ export class SupervisorActor {
   }
 
   #openPartition({ topic, partition: index }: PartitionName, reply: AnswerCommand): void {
-    const partition = this.#registry.get(topic)?.partitions[index];
-    if (partition) this.#lifecycle.open(partition, reply);
-    else reply(failed('UNKNOWN_TOPIC_OR_PARTITION', 'There is no such partition.'));
+    const owner = this.#registry.get(topic);
+    const partition = owner?.partitions[index];
+    if (!owner || !partition) {
+      reply(failed('UNKNOWN_TOPIC_OR_PARTITION', 'There is no such partition.'));
+      return;
+    }
+    this.#lifecycle.open(partition, reply);
+    this.#background.used(owner);
   }
 
   #stop(reply: AnswerCommand): void {

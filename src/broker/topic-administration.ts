@@ -8,6 +8,7 @@ import { topicNameProblem } from '../config/topic-name.js';
 import { OFFSETS_TOPIC } from '../coordinator/offsets-topic.js';
 import type { CommitResult, MetadataCommit } from '../metadata/metadata-store.js';
 import { deletingKey, encodeRecord, partitionKey, type TopicRecord, topicKey } from '../metadata/schema.js';
+import type { BackgroundOpening } from './background-opening.js';
 import { failed, type NewTopic, type PartitionSize, unknownTopic } from './messages.js';
 import type { PartitionLifecycle } from './partition-lifecycle.js';
 import { type AnswerCommand, type SupervisorOptions, WORKER_DEADLINE_MS } from './supervisor-options.js';
@@ -20,6 +21,7 @@ export class TopicAdministration {
   readonly #options: SupervisorOptions;
   readonly #registry: TopicRegistry;
   readonly #lifecycle: PartitionLifecycle;
+  readonly #background: BackgroundOpening;
   readonly #turns: TopicTurns;
   /** Topics that are being created, by name, and who wants to create the same. */
   readonly #creating = new Map<string, (() => void)[]>();
@@ -29,11 +31,13 @@ export class TopicAdministration {
     options: SupervisorOptions,
     registry: TopicRegistry,
     lifecycle: PartitionLifecycle,
+    background: BackgroundOpening,
     turns: TopicTurns,
   ) {
     this.#options = options;
     this.#registry = registry;
     this.#lifecycle = lifecycle;
+    this.#background = background;
     this.#turns = turns;
   }
 
@@ -105,7 +109,7 @@ export class TopicAdministration {
     }
     this.#options.logger.info('topic created', { topic: name, partitions: replicas.length });
     reply({ type: 'topic', topic: this.#registry.image(name, created) });
-    if (!internal) this.#lifecycle.openNew(created.partitions);
+    if (!internal) this.#background.openSoon(created.partitions);
   }
 
   #problemWith({ name, partitions, replicationFactor, overrides, internal }: NewTopic): Failure | null {

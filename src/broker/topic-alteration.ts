@@ -5,6 +5,7 @@ import { applyConfigChanges } from '../config/config-changes.js';
 import { resolveTopicConfig, validateTopicOverrides } from '../config/topic-config.js';
 import type { MetadataCommit } from '../metadata/metadata-store.js';
 import { encodeRecord, type TopicRecord, topicKey } from '../metadata/schema.js';
+import type { BackgroundOpening } from './background-opening.js';
 import { type AlterTopic, failed, unknownTopic } from './messages.js';
 import type { PartitionLifecycle } from './partition-lifecycle.js';
 import type { AnswerCommand, SupervisorOptions } from './supervisor-options.js';
@@ -31,17 +32,20 @@ export class TopicAlteration {
   readonly #options: SupervisorOptions;
   readonly #registry: TopicRegistry;
   readonly #lifecycle: PartitionLifecycle;
+  readonly #background: BackgroundOpening;
   readonly #turns: TopicTurns;
 
   constructor(
     options: SupervisorOptions,
     registry: TopicRegistry,
     lifecycle: PartitionLifecycle,
+    background: BackgroundOpening,
     turns: TopicTurns,
   ) {
     this.#options = options;
     this.#registry = registry;
     this.#lifecycle = lifecycle;
+    this.#background = background;
     this.#turns = turns;
   }
 
@@ -82,7 +86,7 @@ export class TopicAlteration {
     const changed = (topic: SupervisedTopic) => {
       logger.info('partitions added', { topic: name, partitions: count });
       reply({ type: 'topic', topic: this.#registry.image(name, topic) });
-      this.#lifecycle.openNew(topic.partitions.filter(({ phase }) => phase === 'closed'));
+      this.#background.openSoon(topic.partitions);
     };
     this.#change({ name, validateOnly, change, changed }, reply);
   }

@@ -30,6 +30,8 @@ export interface SupervisedPartition extends PartitionName {
 export interface SupervisedTopic {
   record: TopicRecord;
   readonly partitions: SupervisedPartition[];
+  /** Whether clients have asked for one of them. */
+  used: boolean;
 }
 
 export type TopicRegistryOptions = Pick<SupervisorOptions, 'image' | 'brokerId' | 'tell'>;
@@ -126,7 +128,8 @@ export class TopicRegistry {
 /** A topic none of whose partitions is open. */
 export function newTopic(name: string, record: TopicRecord): SupervisedTopic {
   const { topicId, replicas } = record;
-  return { record, partitions: replicas.map((_, index) => newPartition(name, topicId, index)) };
+  const partitions = replicas.map((_, index) => newPartition(name, topicId, index));
+  return { record, partitions, used: false };
 }
 
 function newPartition(topic: string, topicId: TopicId, index: number): SupervisedPartition {

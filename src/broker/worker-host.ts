@@ -13,6 +13,7 @@ import { createViews } from '../actor/view.js';
 import type { Logger } from '../base/log.js';
 import { type WorkerName, workerEntry } from '../base/worker-entry.js';
 import type { BrokerConfig } from '../config/broker-config.js';
+import { openFilesPerThread } from '../io/descriptor-limit.js';
 import { syncsPerThread } from '../io/thread-pool.js';
 import { compactionSettings } from '../partition/compaction-settings.js';
 import type { WorkerMemory } from './messages.js';
@@ -23,7 +24,6 @@ import type { LogLine, PartitionWorkerData, SupervisorData } from './worker-data
 
 /** Batches on their way to and from one worker. */
 const RING_CAPACITY = 4096;
-const OPEN_FILES_PER_WORKER = 512;
 
 /** The main thread's ends of the ports to the supervisor. */
 export interface SupervisorPorts {
@@ -92,7 +92,7 @@ export class WorkerHost {
       memory,
       retentionCheckIntervalMs: config.logRetentionCheckIntervalMs,
       compaction: compactionSettings(config),
-      openFilesMax: OPEN_FILES_PER_WORKER,
+      openFilesMax: openFilesPerThread(config.workers),
       syncsMax: syncsPerThread(config.workers, process.env['UV_THREADPOOL_SIZE']),
       jobThreads: recoveryThreadsPerWorker(config),
       port: port2,

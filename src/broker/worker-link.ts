@@ -24,6 +24,12 @@ export const notAppended = (error: ErrorName): Appended => ({
   logStartOffset: -1,
 });
 
+/** Who is told what became of batches that were submitted, once for each. */
+export interface AppendWaiter {
+  /** `place` is the one that the batch was submitted with. */
+  appended(place: number, result: Appended): void;
+}
+
 /** A record batch on its way to a partition. */
 export interface Submission {
   readonly slot: number;
@@ -34,7 +40,9 @@ export interface Submission {
   readonly extent: Extent;
   /** Where it is counted once it is in the log. */
   readonly traffic?: Traffic;
-  readonly done: (result: Appended) => void;
+  readonly waiter: AppendWaiter;
+  /** Which of the waiter's batches it is. */
+  readonly place: number;
 }
 
 /** The router's end of the rings to one partition worker. */
@@ -47,6 +55,7 @@ export class WorkerLink {
   readonly #hasRoom: () => void;
   readonly #inFlight: (Submission | undefined)[];
   readonly #freeTokens: number[] = [];
+  #bytesInFlight = 0;
   #dead = false;
 
   constructor(options: {
@@ -78,6 +87,10 @@ export class WorkerLink {
     return this.#inFlight.length - this.#freeTokens.length;
   }
 
+  get bytesInFlight(): number {
+    return this.#bytesInFlight;
+  }
+
   /** Hands a batch over; visible to the worker after {@link publish}. The caller has checked that there is room. */
   submit(submission: Submission): void {
     assert(!this.#dead, 'a dead worker takes nothing');
@@ -85,6 +98,7 @@ export class WorkerLink {
     const at = this.#submissions.claim();
     assert(token !== undefined && at >= 0, 'the ring has room');
     this.#inFlight[token] = submission;
+    this.#bytesInFlight += submission.bytes;
     const { words } = this.#submissions;
     words[at + SUBMISSION.token] = token;
     words[at + SUBMISSION.slot] = submission.slot;
@@ -94,6 +108,13 @@ export class WorkerLink {
 
   publish(): void {
     this.#submissions.publish();
+  }
+
+  /** Looks for completions without a pause, for so long at most; whether there were some. */
+  watch(timeoutMs: number): boolean {
+    if (this.#dead || !this.#completions.watch(timeoutMs)) return false;
+    this.#drain();
+    return true;
   }
 
   /** The thread has ended: what it had in hand may or may not be in the log. */
@@ -143,12 +164,13 @@ export class WorkerLink {
     assert(submission !== undefined, 'a completion belongs to a submission');
     this.#inFlight[token] = undefined;
     this.#freeTokens.push(token);
+    this.#bytesInFlight -= submission.bytes;
     submission.extent.release();
     const { traffic } = submission;
     if (traffic && result.error === 'NONE') {
       traffic.appendedBatches++;
       traffic.appendedBytes += submission.bytes;
     }
-    submission.done(result);
+    submission.waiter.appended(submission.place, result);
   }
 }

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { assert, present } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { ConnectionHandler, Transport } from './network.js';
-import { redirect, takeOver } from './raw-socket.js';
+import { redirect, takeOver, writeNow } from './raw-socket.js';
 
 export interface NodeTransportOptions {
   readonly clock: Clock;
@@ -20,6 +20,8 @@ export interface NodeTransportOptions {
 
 /** Idle connections whose peer vanished are found by the kernel, after this time and its own retries. */
 const KEEP_ALIVE_MS = 60_000;
+/** Larger ones gain nothing by it. */
+const WRITE_NOW_BYTES_MAX = 16 * 1024;
 const LANDING_BYTES = 64 * 1024;
 let sharedLanding: Buffer | undefined;
 
@@ -100,6 +102,23 @@ export class NodeTransport implements Transport {
   }
 
   write(pieces: readonly Uint8Array[], done?: () => void): void {
+    const [only] = pieces;
+    if (pieces.length === 1 && only !== undefined && this.#takesNow(only)) {
+      const taken = writeNow(this.#socket, only);
+      if (taken === only.length) done?.();
+      else this.#write([only.subarray(taken)], done);
+    } else this.#write(pieces, done);
+  }
+
+  /** Whether the bytes, an answer without records, may go straight to the kernel. */
+  #takesNow({ length }: Uint8Array): boolean {
+    const isSmall = length > 0 && length <= WRITE_NOW_BYTES_MAX;
+    return (
+      isSmall && this.direct && !this.#ending && !this.#socket.destroyed && this.#socket.writableLength === 0
+    );
+  }
+
+  #write(pieces: readonly Uint8Array[], done?: () => void): void {
     const last = pieces.findLastIndex((piece) => piece.length > 0);
     if (this.#ending || this.#socket.destroyed || last < 0) {
       done?.();

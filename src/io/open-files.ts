@@ -4,7 +4,7 @@
 // A descriptor is not closed while an asynchronous operation uses it (its number could come to mean another file), nor
 // once its file was removed (it could not be opened again).
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
-import { sep } from 'node:path';
+import { dirname, sep } from 'node:path';
 import { assert } from '../base/assert.js';
 import { DiskError, type DiskFile } from './disk.js';
 
@@ -26,8 +26,10 @@ export class OpenFile implements DiskFile {
   path: string;
   readonly mode: 'read' | 'write';
   descriptor: number | null = null;
-  /** Asynchronous operations under way. */
+  /** Asynchronous operations that have not ended. */
   operations = 0;
+  /** Those of them that have not begun, and need no descriptor yet. */
+  expected = 0;
   closed = false;
   /** No name leads to this file any more. */
   unlinked = false;
@@ -50,9 +52,62 @@ function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder + sep);
 }
 
+/** Handles by the folder of their path, so that what happens to one folder takes no time of the others. */
+class FilesByFolder {
+  readonly #folders = new Map<string, Set<OpenFile>>();
+  /** How many of the folders lie below another one, at any depth. */
+  readonly #below = new Map<string, number>();
+
+  add(file: OpenFile): void {
+    const folder = dirname(file.path);
+    const files = this.#folders.get(folder);
+    if (files) files.add(file);
+    else {
+      this.#folders.set(folder, new Set([file]));
+      this.#count(folder, 1);
+    }
+  }
+
+  delete(file: OpenFile): void {
+    const folder = dirname(file.path);
+    const files = this.#folders.get(folder);
+    if (!files?.delete(file) || files.size > 0) return;
+    this.#folders.delete(folder);
+    this.#count(folder, -1);
+  }
+
+  move(file: OpenFile, path: string): void {
+    const isKnown = this.#folders.get(dirname(file.path))?.has(file) ?? false;
+    this.delete(file);
+    file.path = path;
+    if (isKnown) this.add(file);
+  }
+
+  /** The file of that path, and those in the folder of that path. */
+  within(path: string): OpenFile[] {
+    const found = [...(this.#folders.get(path) ?? [])];
+    for (const file of this.#folders.get(dirname(path)) ?? []) if (file.path === path) found.push(file);
+    if (!this.#below.has(path)) return found;
+    for (const [folder, files] of this.#folders)
+      if (folder !== path && isWithin(folder, path)) found.push(...files);
+    return found;
+  }
+
+  #count(folder: string, change: 1 | -1): void {
+    let child = folder;
+    for (let parent = dirname(child); parent !== child; parent = dirname(child)) {
+      const count = (this.#below.get(parent) ?? 0) + change;
+      if (count === 0) this.#below.delete(parent);
+      else this.#below.set(parent, count);
+      child = parent;
+    }
+  }
+}
+
 export class OpenFiles {
   readonly #descriptorsMax: number;
-  readonly #files = new Set<OpenFile>();
+  /** By folder. */
+  readonly #files = new FilesByFolder();
   /** The files that have a descriptor, least recently used first. */
   readonly #recent = new Set<OpenFile>();
   #newest: OpenFile | null = null;
@@ -81,6 +136,10 @@ export class OpenFiles {
   /** The descriptor for a synchronous call, opened anew if it was closed meanwhile. Throws the system's error. */
   descriptor(file: OpenFile): number {
     assert(!file.closed, `used after close: ${file.path}`);
+    return this.#use(file);
+  }
+
+  #use(file: OpenFile): number {
     const { descriptor } = file;
     if (descriptor === null) return this.#reopen(file);
     if (file !== this.#newest) {
@@ -96,6 +155,20 @@ export class OpenFiles {
     const descriptor = this.descriptor(file);
     file.operations++;
     return descriptor;
+  }
+
+  /** Announces an asynchronous operation: the handle stays until {@link release}, the descriptor comes with {@link begin}. */
+  expect(file: OpenFile): void {
+    assert(!file.closed, `used after close: ${file.path}`);
+    file.operations++;
+    file.expected++;
+  }
+
+  /** The descriptor for an operation that was announced. Throws the system's error; {@link release} must follow all the same. */
+  begin(file: OpenFile): number {
+    assert(file.expected > 0, `no operation is expected: ${file.path}`);
+    file.expected--;
+    return this.#use(file);
   }
 
   release(file: OpenFile): void {
@@ -124,15 +197,15 @@ export class OpenFiles {
 
   /** Announces a rename. The answer must be called with its outcome. */
   rename(from: string, to: string): (succeeded: boolean) => void {
-    const moved = this.#within(from);
-    const replaced = from === to ? [] : this.#within(to);
+    const moved = this.#files.within(from);
+    const replaced = from === to ? [] : this.#files.within(to);
     const target = (file: OpenFile) => to + file.path.slice(from.length);
     for (const file of moved) file.movingTo = target(file);
     const undo = this.#unlink(replaced);
     return (succeeded) => {
       if (!succeeded) undo();
       for (const file of moved) {
-        if (succeeded && isWithin(file.path, from)) file.path = target(file);
+        if (succeeded && isWithin(file.path, from)) this.#files.move(file, target(file));
         file.movingTo = null;
       }
     };
@@ -140,14 +213,10 @@ export class OpenFiles {
 
   /** Announces a removal. The answer must be called with its outcome. */
   remove(path: string): (succeeded: boolean) => void {
-    const undo = this.#unlink(this.#within(path));
+    const undo = this.#unlink(this.#files.within(path));
     return (succeeded) => {
       if (!succeeded) undo();
     };
-  }
-
-  #within(folder: string): OpenFile[] {
-    return [...this.#files].filter((file) => isWithin(file.path, folder));
   }
 
   #unlink(files: readonly OpenFile[]): () => void {
@@ -212,7 +281,9 @@ export class OpenFiles {
 
   #closeOldest(): boolean {
     for (const file of this.#recent) {
-      if (file.operations > 0 || file.unlinked || file === this.#newest) continue;
+      const isBusy = file.operations > file.expected;
+      // One that was closed is not known by its path any more, should that change.
+      if (isBusy || file.closed || file.unlinked || file === this.#newest) continue;
       this.#detach(file);
       return true;
     }

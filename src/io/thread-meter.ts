@@ -38,13 +38,18 @@ const CPU_FILE = '/proc/thread-self/schedstat';
 /** Measures the thread that calls it. */
 export class ThreadMeter implements MetricsSource {
   readonly #thread: string;
+  readonly #heldMs: () => number;
   readonly #delays = new LatencyCounts();
   #ticking = false;
   #cpuFileMissing = false;
 
-  /** `thread` is the label by which operators know the thread. */
-  constructor(thread: string) {
+  /**
+   * `thread` is the label by which operators know the thread; `heldMs` says how long it waited for work beside its event loop, which takes
+   * that for activity.
+   */
+  constructor(thread: string, heldMs: () => number = () => 0) {
     this.#thread = thread;
+    this.#heldMs = heldMs;
   }
 
   samples(): readonly Sample[] {
@@ -56,7 +61,7 @@ export class ThreadMeter implements MetricsSource {
     const cpu = this.#cpuSeconds();
     return [
       ...(cpu === null ? [] : [sample(THREAD_METRICS.cpu, labels, cpu)]),
-      sample(THREAD_METRICS.loopActive, labels, active / 1000),
+      sample(THREAD_METRICS.loopActive, labels, (active - this.#heldMs()) / 1000),
       sample(THREAD_METRICS.loopDelay, labels, histogramValue(this.#delays)),
       sample(THREAD_METRICS.heap, labels, getHeapStatistics().used_heap_size),
     ];

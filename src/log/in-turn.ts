@@ -33,6 +33,31 @@ export function inTurn<Item>(
 }
 
 /**
+ * The same with up to `lanes` items under way at a time. After an error no further one is begun, and `done` gets it when those that
+ * were have ended.
+ */
+export function severalAtOnce<Item>(
+  items: readonly Item[],
+  lanes: number,
+  step: (item: Item, next: StepDone) => void,
+  done: StepDone,
+): void {
+  const remaining = items.values();
+  let left = Math.max(1, Math.min(lanes, items.length));
+  let failure: Error | null = null;
+  const ended: StepDone = (error) => {
+    failure ??= error;
+    if (--left === 0) done(failure);
+  };
+  const next: StepDone = (error) => {
+    const following = error || failure ? null : remaining.next();
+    if (!following || following.done) ended(error);
+    else step(following.value, next);
+  };
+  for (let lane = left; lane > 0; lane--) next(null);
+}
+
+/**
  * {@link inTurn} for steps that may throw a DiskError or an OdradekError before they call `next`: it comes in a later turn, as
  * their other errors do. Anything else that is thrown passes.
  */

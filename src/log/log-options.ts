@@ -43,6 +43,8 @@ export interface LogContent {
   readonly firstDirtyOffset: Offset;
   readonly epochs: LeaderEpochs;
   readonly epochsUnsaved: boolean;
+  /** The folder's name, what is in it by name, and whose it is may not survive a loss of power. */
+  readonly folderUnsynced: boolean;
   readonly producers: ProducerStates;
   readonly snapshots: ProducerSnapshotFiles;
   readonly maintenance: readonly MaintenanceTask[];

@@ -28,12 +28,13 @@ import type { LogConfig } from './log-config.js';
 import { type LogContent, type LogOptions, PRODUCER_ID_EXPIRATION_MS } from './log-options.js';
 import { Maintenance, type SegmentRole } from './maintenance.js';
 import { Operations } from './operations.js';
+import { PartitionFolder } from './partition-folder.js';
 import type { ProducerSnapshotFiles } from './producer-snapshot-files.js';
 import type { ProducerStates } from './producer-states.js';
 import { restoreProducers } from './restore-producers.js';
 import { deletableSegments } from './retention.js';
 import { SavedEpochs } from './saved-epochs.js';
-import { type AppendBatch, Segment } from './segment.js';
+import { type AppendBatch, assertFollows, Segment } from './segment.js';
 import { SegmentRemoval } from './segment-removal.js';
 import { type CorruptBatch, walkHeaders } from './walk-headers.js';
 
@@ -75,6 +76,7 @@ export class Log {
   readonly #snapshots: ProducerSnapshotFiles;
   #producers: ProducerStates;
   #bytesSinceSnapshot = 0;
+  readonly #folder: PartitionFolder;
   #config: LogConfig;
   #segments: Segment[];
   #active: Segment;
@@ -109,6 +111,8 @@ export class Log {
     this.#drawJitter();
     const { disk, clock, directory } = options;
     const operations = this.#operations;
+    const failed = (error: DiskError): void => this.#goOffline(error);
+    this.#folder = new PartitionFolder({ ...options, operations, unsynced: content.folderUnsynced, failed });
     const whenNotFlushing = (run: () => void): void => this.#flusher.whenNotFlushing(run);
     const warn = (message: string, reason: string): void =>
       options.logger.warn(message, this.#fields({ reason }));
@@ -316,10 +320,9 @@ export class Log {
     const bytesBefore = active.bytes;
     let nextOffset = this.#logEndOffset;
     for (let i = start; i < end; i++) {
-      const { baseOffset, lastOffset } = present(batches[i], 'a batch');
-      assert(baseOffset === nextOffset, `batch at ${baseOffset}, but the log ends at ${nextOffset}`);
-      assert(lastOffset >= baseOffset, `batch from ${baseOffset} to ${lastOffset}`);
-      nextOffset = addOffset(lastOffset, 1);
+      const batch = present(batches[i], 'a batch');
+      assertFollows(batch, nextOffset);
+      nextOffset = addOffset(batch.lastOffset, 1);
     }
     try {
       active.append(batches, start, end, this.#config.indexIntervalBytes, this.#indexFailed);
@@ -406,9 +409,24 @@ export class Log {
   assignLeaderEpoch(epoch: LeaderEpoch, done: StepDone = ignore): void {
     this.#assertWritable();
     assert(epoch >= this.#epochs.latest, `epoch ${epoch} after ${this.#epochs.latest}`);
-    if (this.#epochs.assign(epoch, this.#logEndOffset, done)) return;
-    if (this.#epochs.unsaved) this.#epochs.save(done);
-    else this.#clock.after(0, () => done(null));
+    // A file is as durable as the name of its folder.
+    const saved: StepDone = (error) => {
+      if (error) done(error);
+      else this.#folder.sync(done);
+    };
+    if (this.#epochs.assign(epoch, this.#logEndOffset, saved)) return;
+    if (this.#epochs.unsaved) this.#epochs.save(saved);
+    else this.#clock.after(0, () => saved(null));
+  }
+
+  /**
+   * The same for an epoch that is written down elsewhere, so that it is not used again whatever becomes of this log: here it is
+   * made durable with the first of its batches.
+   */
+  beginLeaderEpoch(epoch: LeaderEpoch): void {
+    this.#assertWritable();
+    assert(epoch >= this.#epochs.latest, `epoch ${epoch} after ${this.#epochs.latest}`);
+    this.#epochs.begin(epoch, this.#logEndOffset);
   }
 
   /** Which epoch began where, oldest first. */
@@ -443,7 +461,8 @@ export class Log {
 
   #stepsOfFlush(): Step[] {
     if (this.#bytesSinceSnapshot >= SNAPSHOT_AFTER_BYTES) this.#takeSnapshot();
-    const steps: Step[] = this.#epochs.unsaved ? [(next) => this.#epochs.save(next)] : [];
+    const steps: Step[] = this.#folder.unsynced ? [(next) => this.#folder.sync(next)] : [];
+    if (this.#epochs.mustSave(this.#logEndOffset)) steps.push((next) => this.#epochs.save(next));
     const bases = (): Set<Offset> => new Set(this.#segments.map(({ baseOffset }) => baseOffset));
     const writeSnapshot = this.#snapshots.writer(bases);
     return writeSnapshot ? [...steps, writeSnapshot] : steps;
@@ -638,6 +657,13 @@ export class Log {
       this.#finishIndexes();
     }
     this.#end();
+    if (this.#isUntouched) {
+      this.#operations.whenQuiet(() => {
+        for (const segment of this.#segments) segment.release();
+        this.#clock.after(0, () => done(null));
+      });
+      return;
+    }
     this.#flusher.flush((error) => {
       this.#operations.whenQuiet(() => {
         for (const segment of this.#segments) segment.release();
@@ -645,6 +671,13 @@ export class Log {
         done(error ?? (lost ? new Error('the producer snapshot could not be written') : null));
       });
     });
+  }
+
+  /** Nothing was ever written, and nothing is lost with the folder: whoever opens the log next makes what is missing. */
+  get #isUntouched(): boolean {
+    const isEmpty = this.#segments.every(({ bytes }) => bytes === 0);
+    const isUnsaved = this.#epochs.mustSave(this.#logEndOffset) || this.#snapshots.pending;
+    return isEmpty && this.#folder.unsynced && !isUnsaved && !this.#offline;
   }
 
   /**

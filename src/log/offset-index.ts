@@ -5,7 +5,7 @@
 // An entry points at the START of a batch and carries that batch's LAST offset, less the segment's base offset. Both fields
 // grow from entry to entry. One entry comes for each index.interval.bytes of batches, none for the first of them. Source:
 // Kafka's OffsetIndex (Kafka documentation, "Implementation / Log").
-import { assert } from '../base/assert.js';
+import { AssertionError } from '../base/assert.js';
 import { type Offset, toOffset } from '../base/ids.js';
 import type { Disk, DiskFile } from '../io/disk.js';
 import { BATCH_HEADER_BYTES } from '../record/batch-header.js';
@@ -19,6 +19,12 @@ export interface OffsetEntry {
   readonly lastOffset: Offset;
   /** Where the batch begins in the segment's log file. */
   readonly position: number;
+}
+
+/** Asserts that the offset is near enough to the base offset of its segment. The message is made only when it is not. */
+export function assertNear(offset: number, baseOffset: Offset): void {
+  if (offset - baseOffset <= RELATIVE_OFFSET_MAX) return;
+  throw new AssertionError(`offset ${offset} is too far from ${baseOffset}`);
 }
 
 function toEntry(found: FoundEntry | null, baseOffset: Offset): OffsetEntry | null {
@@ -144,9 +150,8 @@ export class OffsetIndexWriter {
   }
 
   append(lastOffset: Offset, position: number): void {
-    const relativeOffset = lastOffset - this.#baseOffset;
-    assert(relativeOffset <= RELATIVE_OFFSET_MAX, `offset ${lastOffset} is too far from ${this.#baseOffset}`);
-    assert(position <= RELATIVE_OFFSET_MAX, `position ${position} is no int32`);
+    assertNear(lastOffset, this.#baseOffset);
+    if (position > RELATIVE_OFFSET_MAX) throw new AssertionError(`position ${position} is no int32`);
     const { buffer, position: at } = this.entries.add();
     putOffsetEntry(buffer, at, this.#baseOffset, lastOffset, position);
   }

@@ -5,7 +5,7 @@
 // Behind the recovery point the segments must join up: one that ends before the next begins has lost its tail with the power,
 // and what follows cannot stay. Compaction leaves the last offset of every segment, so that compacted ones join up too; those of
 // Kafka may not, but lie below the recovery point.
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { assert, present } from '../base/assert.js';
 import { OdradekError } from '../base/errors.js';
 import { type LeaderEpoch, type Offset, toOffset, ZERO_OFFSET } from '../base/ids.js';
@@ -19,7 +19,7 @@ import { Log } from './log.js';
 import { type LogOptions, PRODUCER_ID_EXPIRATION_MS } from './log-options.js';
 import type { MaintenanceTask } from './maintenance.js';
 import { offsetEntryCount, offsetIndexLooksSound } from './offset-index.js';
-import { readPartitionTopicId, writePartitionTopicId } from './partition-metadata.js';
+import { claimFolder } from './partition-folder.js';
 import { ProducerSnapshotFiles } from './producer-snapshot-files.js';
 import { ProducerStates } from './producer-states.js';
 import {
@@ -47,6 +47,8 @@ export interface OpenLogOptions extends LogOptions {
   readonly firstDirtyOffset: Offset;
   /** That of the leader to be: a greater one in the files is damage. None is too great if absent. */
   readonly leaderEpoch?: LeaderEpoch;
+  /** Up to so much of a segment is scanned at once instead of by a job. None if absent. */
+  readonly scanHereBytes?: number;
 }
 
 /**
@@ -70,6 +72,10 @@ class Opening {
   readonly #disk: Disk;
   readonly #done: (result: Log | Error) => void;
   #names: string[] = [];
+  /** The folder was missing, or empty. */
+  #isNew = false;
+  /** This opening wrote down whose folder it is. */
+  #isClaimed = false;
   #segments: Segment[] = [];
   /** Segments whose index files are missing or cannot be right. */
   readonly #unsound = new Set<Segment>();
@@ -113,30 +119,21 @@ class Opening {
   // Files
 
   #makeFolder(next: StepDone): void {
-    const { directory, topicId } = this.#options;
-    this.#names = this.#disk.list(directory);
-    const found = readPartitionTopicId(this.#disk, directory);
-    if (found === topicId) {
-      next(null);
-      return;
-    }
-    if (found) {
-      next(new OdradekError('ODR_CORRUPT', `${directory} belongs to topic id ${found}, not to ${topicId}`));
-      return;
-    }
-    this.#disk.makeDirectory(directory);
-    this.#inTurn(
-      [
-        // In this order: a folder that says whose it is has a name that survives a loss of power, after a crash in between too.
-        (then) => this.#disk.syncDirectory(dirname(directory), then),
-        (then) => writePartitionTopicId(this.#disk, directory, topicId, then),
-      ],
-      next,
-    );
+    this.#names = this.#disk.list(this.#options.directory);
+    this.#isNew = this.#names.length === 0;
+    const names = this.#names;
+    const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === 'log');
+    const isEmpty = () => logs.every((name) => this.#withFile(name, (file) => this.#disk.size(file)) === 0);
+    this.#isClaimed = claimFolder({ ...this.#options, names, isEmpty });
+    next(null);
   }
 
   #completeSwaps(next: StepDone): void {
     const { clock, directory } = this.#options;
+    if (this.#isNew) {
+      next(null);
+      return;
+    }
     const steps: Step[] = [
       (then) => completeSwaps(this.#disk, clock, directory, this.#names, then),
       (then) => {
@@ -170,7 +167,7 @@ class Opening {
     });
     this.#segments = bases.map((baseOffset, i) => this.#takeOver(baseOffset, bases[i + 1] ?? null, names));
     if (bases.length === 0) {
-      this.#segments = [Segment.create(this.#disk, directory, logStartOffset, clock.wallMs())];
+      this.#segments = [Segment.create(this.#disk, directory, logStartOffset, clock.wallMs(), !this.#isNew)];
     }
     next(null);
   }
@@ -224,7 +221,7 @@ class Opening {
   #readEpochs(next: StepDone): void {
     const path = this.#path(LEADER_EPOCH_FILE);
     const hasBatches = this.#segments.some(({ bytes }) => bytes > 0);
-    const content = this.#disk.readFile(path);
+    const content = this.#names.includes(LEADER_EPOCH_FILE) ? this.#disk.readFile(path) : null;
     try {
       if (content) this.#epochs = LeaderEpochs.parse(path, content.toString());
       else this.#epochsLost = hasBatches;
@@ -285,7 +282,7 @@ class Opening {
           verifyFromPosition: nothing,
           stopAtInvalid: false,
         };
-        this.#scan(headers, then, (output) => {
+        this.#scan(segment, headers, then, (output) => {
           this.#takeEpochs(output);
           then(null);
         });
@@ -388,7 +385,7 @@ class Opening {
       this.#cutBehind({ segment: previous, position: previous.bytes, reason }, next);
       return;
     }
-    this.#scan(scan.input, next, (output) => {
+    this.#scan(segment, scan.input, next, (output) => {
       this.#logEndOffset = output.nextOffset;
       this.#takeEpochs(output);
       const [invalid] = output.invalid;
@@ -466,17 +463,30 @@ class Opening {
     this.#inTurn(steps, next);
   }
 
-  /** Runs the scan as a job; where the queue is full or the job's thread fails, right here. */
-  #scan(input: SegmentScanInput, failed: StepDone, scanned: (output: SegmentScanOutput) => void): void {
+  /** Runs the scan as a job; where there is little to scan, the queue is full or the job's thread fails, right here. */
+  #scan(
+    { bytes }: Segment,
+    input: SegmentScanInput,
+    failed: StepDone,
+    scanned: (output: SegmentScanOutput) => void,
+  ): void {
+    if (bytes - input.fromPosition <= (this.#options.scanHereBytes ?? 0)) {
+      this.#options.clock.after(0, () => this.#scanHere(input, failed, scanned));
+      return;
+    }
     this.#options.jobs.run('scan-segment', input, (_error, output) => {
       if (output) {
         scanned(output);
         return;
       }
-      const here = scanHere(this.#disk, input);
-      if (here instanceof DiskError) failed(here);
-      else scanned(here);
+      this.#scanHere(input, failed, scanned);
     });
+  }
+
+  #scanHere(input: SegmentScanInput, failed: StepDone, scanned: (output: SegmentScanOutput) => void): void {
+    const output = scanHere(this.#disk, input);
+    if (output instanceof DiskError) failed(output);
+    else scanned(output);
   }
 
   #restoreProducers(next: StepDone): void {
@@ -535,10 +545,17 @@ class Opening {
       firstDirtyOffset: toOffset(Math.min(this.#options.firstDirtyOffset, logEndOffset)),
       epochs: this.#epochs,
       epochsUnsaved: this.#epochsUnsaved || clamped || startMoved,
+      folderUnsynced: this.#isFolderInDoubt,
       producers: this.#producers,
       snapshots: present(this.#snapshots, 'the producer snapshots'),
       maintenance: this.#maintenance.filter(({ segment }) => this.#segments.includes(segment)),
     });
+  }
+
+  /** A crash may have come before the first flush, and a log without batches is closed without one. */
+  get #isFolderInDoubt(): boolean {
+    const isEmpty = this.#segments.every(({ bytes }) => bytes === 0);
+    return this.#isClaimed || isEmpty || this.#options.recovery.type !== 'clean';
   }
 
   #inTurn(steps: readonly Step[], done: StepDone): void {

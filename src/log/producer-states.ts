@@ -60,6 +60,7 @@ export type ProducerRefusal = 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'INVALID_PRODUCER
 export const KNOWN_BATCHES_MAX = 5;
 /** Producers of a partition that are remembered: about 4 MiB at the most. */
 const PRODUCERS_MAX = 5000;
+const SPARE_MAX = 16;
 
 type Mutable<Type> = { -readonly [Name in keyof Type]: Type[Name] };
 
@@ -73,6 +74,10 @@ export class ProducerStates {
   readonly #producers = new Map<number, Kept>();
   /** Producers of batches that were accepted and not yet appended, as they will be then. */
   readonly #staged = new Map<number, Kept>();
+  /** Objects of staged ones, to be used again: a group of batches makes no new ones. */
+  readonly #spare: Kept[] = [];
+  /** Who wrote last. */
+  #newest: Kept | null = null;
   readonly #producersMax: number;
 
   constructor(producers: Iterable<ProducerState> = [], producersMax = PRODUCERS_MAX) {
@@ -132,8 +137,8 @@ export class ProducerStates {
     const producerId = readProducerId(bytes, at);
     let producer = this.#staged.get(producerId);
     if (!producer) {
-      const known = this.#producers.get(producerId);
-      producer = known ? copyOf(known) : newProducer(producerId);
+      producer = this.#spare.pop() ?? newProducer(producerId);
+      copyInto(producer, this.#producers.get(producerId) ?? newProducer(producerId));
       this.#staged.set(producerId, producer);
     }
     addBatch(producer, bytes, at);
@@ -141,22 +146,33 @@ export class ProducerStates {
 
   /** What was staged has been appended and {@link apply}d, or has failed. */
   settle(): void {
-    if (this.#staged.size > 0) this.#staged.clear();
+    if (this.#staged.size === 0) return;
+    for (const producer of this.#staged.values()) {
+      if (this.#spare.length < SPARE_MAX) this.#spare.push(producer);
+    }
+    this.#staged.clear();
   }
 
   /** The batch at `at` lies in the log. Nothing happens if it has no producer id. */
   apply(bytes: Buffer, at: number, nowMs: number): void {
     const producerId = readProducerId(bytes, at);
     if (producerId < 0) return;
+    const producer = this.#newest?.producerId === producerId ? this.#newest : this.#makeNewest(producerId);
+    producer.usedAtMs = nowMs;
+    addBatch(producer, bytes, at);
+  }
+
+  /** Puts the producer behind all others. */
+  #makeNewest(producerId: number): Kept {
     let producer = this.#producers.get(producerId);
     if (producer) this.#producers.delete(producerId);
     else {
       producer = newProducer(producerId);
       if (this.#producers.size >= this.#producersMax) this.#forgetOldest();
     }
-    producer.usedAtMs = nowMs;
-    addBatch(producer, bytes, at);
     this.#producers.set(producerId, producer);
+    this.#newest = producer;
+    return producer;
   }
 
   /** Forgets producers that wrote nothing for so long, unless they have an open transaction. */
@@ -164,6 +180,7 @@ export class ProducerStates {
     for (const { producerId, usedAtMs, transactionFirstOffset } of this.#producers.values()) {
       if (transactionFirstOffset < 0 && nowMs - usedAtMs >= expirationMs) this.#producers.delete(producerId);
     }
+    this.#newest = null; // It may have been forgotten too.
   }
 
   /** Takes over the last batches of producers whose newest batch is known here too: `tail` was read from the log. */
@@ -201,6 +218,31 @@ function copyOf(producer: ProducerState): Kept {
   return { ...producer, batches: producer.batches.map((batch) => ({ ...batch })) };
 }
 
+/** Makes the first one equal to the second, out of the objects that it has. */
+function copyInto(target: Kept, source: ProducerState): void {
+  target.producerId = source.producerId;
+  target.epoch = source.epoch;
+  target.usedAtMs = source.usedAtMs;
+  target.coordinatorEpoch = source.coordinatorEpoch;
+  target.transactionFirstOffset = source.transactionFirstOffset;
+  const { batches } = target;
+  while (batches.length > source.batches.length) batches.pop();
+  let index = 0;
+  for (const from of source.batches) {
+    const to = batches[index++] ?? newBatch();
+    to.firstSequence = from.firstSequence;
+    to.lastSequence = from.lastSequence;
+    to.baseOffset = from.baseOffset;
+    to.lastOffset = from.lastOffset;
+    to.timestampMs = from.timestampMs;
+    if (index > batches.length) batches.push(to);
+  }
+}
+
+function newBatch(): Mutable<KnownBatch> {
+  return { firstSequence: 0, lastSequence: 0, baseOffset: 0, lastOffset: 0, timestampMs: 0 };
+}
+
 function addBatch(producer: Kept, bytes: Buffer, at: number): void {
   const epoch = readProducerEpoch(bytes, at);
   if (epoch !== producer.epoch) {
@@ -223,8 +265,8 @@ function addBatch(producer: Kept, bytes: Buffer, at: number): void {
   // Whoever was forgotten meanwhile begins anew: batches of the same sequences that the log still holds are others.
   if (newest && firstSequence !== sequenceAfter(newest.lastSequence, 1)) batches.length = 0;
   // The oldest one's object is used again: a producer that is known costs no allocation.
-  const batch = batches.length === KNOWN_BATCHES_MAX ? batches.shift() : undefined;
-  const added = batch ?? { firstSequence: 0, lastSequence: 0, baseOffset: 0, lastOffset: 0, timestampMs: 0 };
+  const oldest = batches.length === KNOWN_BATCHES_MAX ? batches.shift() : undefined;
+  const added = oldest ?? newBatch();
   added.firstSequence = firstSequence;
   added.lastSequence = sequenceAfter(firstSequence, lastOffsetDelta);
   added.baseOffset = baseOffset;

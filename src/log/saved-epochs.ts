@@ -27,6 +27,8 @@ export class SavedEpochs {
   readonly #warn: (message: string, reason: string) => void;
   #version: number;
   #savedVersion = 0;
+  /** All is saved but that the newest epoch began. */
+  #onlyBegan = false;
 
   constructor({ disk, directory, epochs, unsaved, operations, warn }: SavedEpochsOptions) {
     this.#epochs = epochs;
@@ -39,6 +41,14 @@ export class SavedEpochs {
   /** Whether the file does not say what is known. */
   get unsaved(): boolean {
     return this.#savedVersion < this.#version;
+  }
+
+  /**
+   * Whether a flush has to write the file. An epoch without batches need not be there: its leader's successor begins at the
+   * same offset, and takes its place.
+   */
+  mustSave(logEndOffset: Offset): boolean {
+    return this.unsaved && !(this.#onlyBegan && this.#epochs.entries.at(-1)?.startOffset === logEndOffset);
   }
 
   get latest(): LeaderEpoch {
@@ -65,6 +75,14 @@ export class SavedEpochs {
     return changed;
   }
 
+  /** The epoch begins at the offset; the file says so when it is next written. */
+  begin(epoch: LeaderEpoch, startOffset: Offset): void {
+    const wasSaved = !this.unsaved;
+    if (!this.#epochs.assign(epoch, startOffset)) return;
+    this.#version++;
+    this.#onlyBegan ||= wasSaved;
+  }
+
   truncateFromEnd(logEndOffset: Offset): void {
     if (this.#epochs.truncateFromEnd(logEndOffset)) this.save(ignore);
   }
@@ -76,6 +94,7 @@ export class SavedEpochs {
   /** Writes the file. A failure is told, and what is unsaved stays so. */
   save(done: StepDone): void {
     const version = ++this.#version;
+    this.#onlyBegan = false;
     this.#operations.begin();
     this.#file.write(this.#epochs.format(), (error) => {
       if (!error) this.#savedVersion = Math.max(this.#savedVersion, version);

@@ -2,7 +2,7 @@
 // so that an append costs one write and no other call. Descriptors are opened when first used; a sealed segment gives them
 // back once it is synced.
 import { join } from 'node:path';
-import { assert, present } from '../base/assert.js';
+import { AssertionError, assert, present } from '../base/assert.js';
 import { type LeaderEpoch, type Offset, toOffset } from '../base/ids.js';
 import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { BATCH_HEADER_BYTES, readMaxTimestamp } from '../record/batch-header.js';
@@ -22,6 +22,14 @@ export interface AppendBatch {
   readonly lastOffset: Offset;
   readonly maxTimestampMs: number;
   readonly leaderEpoch: LeaderEpoch;
+}
+
+/** Asserts that the batch begins where its log ends. The message is made only when it does not. */
+export function assertFollows({ baseOffset, lastOffset }: AppendBatch, logEndOffset: Offset): void {
+  if (baseOffset === logEndOffset && lastOffset >= baseOffset) return;
+  throw new AssertionError(
+    `a batch from ${baseOffset} to ${lastOffset}, but the log ends at ${logEndOffset}`,
+  );
 }
 
 /** How much of the files is known to be valid when a segment is taken over from disk. */
@@ -110,11 +118,11 @@ export class Segment {
     );
   }
 
-  /** A new, empty segment; the file is created at once. Throws DiskError. */
-  static create(disk: Disk, directory: string, baseOffset: Offset, nowMs: number): Segment {
+  /** A new, empty segment; the file is created at once, and emptied if one is there. Throws DiskError. */
+  static create(disk: Disk, directory: string, baseOffset: Offset, nowMs: number, mayExist = true): Segment {
     const segment = new Segment(disk, directory, baseOffset, NO_FILES, nowMs);
     // Once the file is there nothing may fail: the log would grow past the base offset and have an empty segment in its middle.
-    if (exists(disk, segment.path)) disk.truncate(segment.#log(), 0);
+    if (mayExist && exists(disk, segment.path)) disk.truncate(segment.#log(), 0);
     else segment.#log();
     segment.#newNames = true;
     return segment;
@@ -185,10 +193,12 @@ export class Segment {
    * an offset too far from the base offset for an index entry. Throws DiskError.
    */
   mustRollFor(batch: AppendBatch, config: LogConfig, jitterMs: number, wallMs: number): boolean {
-    if (this.#bytes === 0) return batch.lastOffset - this.baseOffset > RELATIVE_OFFSET_MAX;
+    if (batch.lastOffset - this.baseOffset > RELATIVE_OFFSET_MAX) return true;
+    if (this.#bytes === 0) return false;
     if (this.#bytes + batch.bytes.length > config.segmentBytes) return true;
-    if (this.#isOlder(config.segmentMs - jitterMs, batch.maxTimestampMs, wallMs)) return true;
-    return this.#indexRoom(config) <= 0 || batch.lastOffset - this.baseOffset > RELATIVE_OFFSET_MAX;
+    return (
+      this.#isOlder(config.segmentMs - jitterMs, batch.maxTimestampMs, wallMs) || this.#indexRoom(config) <= 0
+    );
   }
 
   /**
@@ -198,6 +208,7 @@ export class Segment {
   runEnd(batches: readonly AppendBatch[], start: number, config: LogConfig, jitterMs: number): number {
     const first = batches[start];
     assert(first, 'a run has a first batch');
+    if (start + 1 === batches.length) return batches.length;
     const firstMs = this.#bytes === 0 ? first.maxTimestampMs : this.#firstTimestamp();
     const room = this.#indexRoom(config);
     let bytes = this.#bytes + first.bytes.length;

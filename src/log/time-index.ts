@@ -6,13 +6,12 @@
 // it ends with the offset; every record before that batch is older than T. Both fields grow from entry to entry. An entry is
 // made together with one of the offset index unless T stayed the same, and one more when the segment is closed. Source:
 // KIP-33 and Kafka's TimeIndex.
-import { assert } from '../base/assert.js';
 import { type Offset, toOffset } from '../base/ids.js';
 import { readInt64, writeInt64 } from '../base/int64.js';
 import type { Disk, DiskFile } from '../io/disk.js';
 import { BATCH_HEADER_BYTES } from '../record/batch-header.js';
 import { EntryWriter, lastEntryWhere } from './entry-file.js';
-import { RELATIVE_OFFSET_MAX } from './offset-index.js';
+import { assertNear } from './offset-index.js';
 
 export const TIME_ENTRY_BYTES = 12;
 
@@ -142,10 +141,7 @@ export class TimeIndexWriter {
   /** Appends an entry unless the timestamp is not above the last one. */
   append(timestampMs: number, offset: number): void {
     if (timestampMs <= this.#lastTimestampMs) return;
-    assert(
-      offset - this.#baseOffset <= RELATIVE_OFFSET_MAX,
-      `offset ${offset} is too far from ${this.#baseOffset}`,
-    );
+    assertNear(offset, this.#baseOffset);
     const { buffer, position } = this.entries.add();
     putTimeEntry(buffer, position, this.#baseOffset, timestampMs, offset);
     this.#lastTimestampMs = timestampMs;

@@ -28,7 +28,7 @@ import {
   readProducerId,
   stampPlace,
 } from '../record/batch-header.js';
-import { stampLogAppendTime, validateBatch } from '../record/validate-batch.js';
+import { type BatchRules, stampLogAppendTime, validateBatch } from '../record/validate-batch.js';
 import type { DiskRoom } from './disk-room.js';
 import { logConfigOf } from './log-config-of.js';
 import type { PartitionCheckpoint, PartitionName } from './messages.js';
@@ -65,9 +65,23 @@ interface Accepted {
   readonly logAppendTimeMs: number;
 }
 
-interface Staged extends Accepted {
-  readonly batch: AppendBatch;
-}
+/** One that is to be appended: what the log takes, with what its sender is told. */
+type Staged = Accepted & AppendBatch;
+
+/** One place that makes them all, so that V8 knows from the first on what they will hold. */
+const emptyGroup = (): Staged[] => [];
+
+/** The rules of a topic; their time is set for each batch. */
+type TopicRules = BatchRules & { nowMs: number };
+
+const rulesOf = (config: TopicConfig): TopicRules => ({
+  maxMessageBytes: config.maxMessageBytes,
+  compacted: config.cleanupPolicy.includes('compact'),
+  timestampType: config.messageTimestampType,
+  timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
+  timestampAfterMaxMs: config.messageTimestampAfterMaxMs,
+  nowMs: 0,
+});
 
 export class PartitionActor {
   readonly #options: PartitionActorOptions;
@@ -75,7 +89,8 @@ export class PartitionActor {
   /** What was appended since the partition was opened. */
   readonly appended = { batches: 0, records: 0, bytes: 0 };
   #config: TopicConfig;
-  #staged: Staged[] = [];
+  #rules: TopicRules;
+  #staged = emptyGroup();
   /** Batches that the log, or the group that is being staged, has already. */
   #repeated: Accepted[] = [];
   #nextOffset: Offset;
@@ -92,10 +107,11 @@ export class PartitionActor {
     this.#options = options;
     this.#log = options.log;
     this.#config = options.config;
+    this.#rules = rulesOf(options.config);
     this.#nextOffset = options.log.logEndOffset;
     this.#highWatermark = options.log.logEndOffset;
     this.#reported = this.checkpoint;
-    this.#log.assignLeaderEpoch(options.leaderEpoch);
+    this.#log.beginLeaderEpoch(options.leaderEpoch);
     this.#publish();
   }
 
@@ -128,17 +144,13 @@ export class PartitionActor {
 
   /** The part of the log that came after its last compaction; null if its topic is not compacted. */
   get dirtyRatio(): number | null {
-    if (!this.#isCompacted) return null;
+    if (!this.#rules.compacted) return null;
     return this.#log.dirtyRatio(this.#options.clock.wallMs(), this.#highWatermark);
   }
 
   /** Whether the log is not compacted any more, because a batch cannot be read. */
   get isUncleanable(): boolean {
     return this.#log.uncleanable !== null;
-  }
-
-  get #isCompacted(): boolean {
-    return this.#config.cleanupPolicy.includes('compact');
   }
 
   get leaderEpochs(): readonly LeaderEpochEntry[] {
@@ -153,15 +165,15 @@ export class PartitionActor {
 
   /** The checkpoint if it is not the one of the last call. */
   changedCheckpoint(): PartitionCheckpoint | null {
-    const checkpoint = this.checkpoint;
     const { recoveryPoint, logStartOffset, firstDirtyOffset } = this.#reported;
+    const log = this.#log;
     const isSame =
-      checkpoint.recoveryPoint === recoveryPoint &&
-      checkpoint.logStartOffset === logStartOffset &&
-      checkpoint.firstDirtyOffset === firstDirtyOffset;
-    if (isSame) return null;
-    this.#reported = checkpoint;
-    return checkpoint;
+      log.recoveryPoint === recoveryPoint &&
+      log.logStartOffset === logStartOffset &&
+      log.firstDirtyOffset === firstDirtyOffset;
+    if (isSame) return null; // Mostly: it is asked of every partition, each second.
+    this.#reported = this.checkpoint;
+    return this.#reported;
   }
 
   /** Checks a batch and gives it its place; it is refused now or completed after {@link commit}. */
@@ -169,14 +181,9 @@ export class PartitionActor {
     const { clock, leaderEpoch } = this.#options;
     const nowMs = clock.wallMs();
     const config = this.#config;
-    const error = validateBatch(bytes, 0, bytes.length, {
-      maxMessageBytes: config.maxMessageBytes,
-      compacted: this.#isCompacted,
-      timestampType: config.messageTimestampType,
-      timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
-      timestampAfterMaxMs: config.messageTimestampAfterMaxMs,
-      nowMs,
-    });
+    const rules = this.#rules;
+    rules.nowMs = nowMs;
+    const error = validateBatch(bytes, 0, bytes.length, rules);
     if (error) {
       this.#refuse(token, error.error);
       return;
@@ -203,8 +210,8 @@ export class PartitionActor {
     stampPlace(bytes, 0, baseOffset, leaderEpoch);
     this.#nextOffset = toOffset(lastOffset + 1);
     if (isIdempotent) this.#log.producers.stage(bytes, 0);
-    const batch = { bytes, baseOffset, lastOffset, maxTimestampMs: readMaxTimestamp(bytes, 0), leaderEpoch };
-    this.#staged.push({ token, baseOffset, lastOffset, logAppendTimeMs, batch });
+    const maxTimestampMs = readMaxTimestamp(bytes, 0);
+    this.#staged.push({ token, bytes, baseOffset, lastOffset, maxTimestampMs, leaderEpoch, logAppendTimeMs });
   }
 
   /** Whether the batch is the next one of its producer. If not it has been refused, or is to be completed as a repeated one. */
@@ -231,8 +238,8 @@ export class PartitionActor {
 
   #append(): void {
     const staged = this.#staged;
-    this.#staged = [];
-    const { appended, error } = this.#log.append(staged.map(({ batch }) => batch));
+    this.#staged = emptyGroup();
+    const { appended, error } = this.#log.append(staged);
     assert(appended === staged.length || error !== null, 'what is not appended has an error');
     this.#log.producers.settle();
     this.#count(staged, appended);
@@ -243,10 +250,12 @@ export class PartitionActor {
       for (const one of staged.slice(0, appended)) this.#unflushed.push(one);
       this.#flush();
     } else this.#advanceHighWatermark(this.#log.logEndOffset);
-    staged.forEach((one, index) => {
+    let index = 0;
+    for (const one of staged) {
       if (index >= appended) this.#refuse(one.token, 'KAFKA_STORAGE_ERROR');
       else if (!awaitsDisk) this.#acknowledge(one);
-    });
+      index++;
+    }
   }
 
   #appendFailed(error: DiskError): void {
@@ -258,7 +267,7 @@ export class PartitionActor {
   #count(staged: readonly Staged[], appended: number): void {
     this.appended.batches += appended;
     this.appended.records += this.#log.logEndOffset - (staged[0]?.baseOffset ?? this.#log.logEndOffset);
-    for (let i = 0; i < appended; i++) this.appended.bytes += staged[i]?.batch.bytes.length ?? 0;
+    for (let i = 0; i < appended; i++) this.appended.bytes += staged[i]?.bytes.length ?? 0;
   }
 
   #completeRepeated(): void {
@@ -288,6 +297,7 @@ export class PartitionActor {
 
   configure(config: TopicConfig): void {
     this.#config = config;
+    this.#rules = rulesOf(config);
     this.#log.updateConfig(logConfigOf(config));
     if (!config.flushAcks) this.#advanceHighWatermark(this.#log.logEndOffset);
   }

@@ -49,6 +49,8 @@ export interface PartitionHostOptions {
   readonly tell: (event: PartitionEvent) => void;
   /** Runs a function in a later turn of the event loop. */
   readonly later: (run: () => void) => void;
+  /** Up to so much of a segment a recovery scans at once instead of by a job. None if absent. */
+  readonly scanHereBytes?: number;
   /** What the worker's thread is called in metrics. */
   readonly thread?: string;
   /** What else is counted on the thread. */
@@ -65,7 +67,13 @@ const STOPPING: PartitionReply = {
   error: 'NOT_LEADER_OR_FOLLOWER',
   detail: 'The worker is about to end.',
 };
+/** A group that comes so soon after the one before lets the next one be expected as soon. */
+const BRISK_MS = 2;
+/** Control commands, timers and files wait for so long at most for their turn. */
+const SHIFT_MS = 4;
 const STANDARD_THREAD = 'worker';
+/** Logs that retention looks at in one turn. */
+const RETENTION_GROUP = 64;
 /** How often changed checkpoints are reported. */
 const REPORT_MS = 1000;
 
@@ -86,6 +94,10 @@ export class PartitionHost {
   /** What partitions that are no longer here appended. */
   readonly #appendedBefore = { batches: 0, records: 0, bytes: 0 };
   #groups = 0;
+  /** Batches of the ring that were taken and are not completed. */
+  #unanswered = 0;
+  #idleSinceMs = Number.NEGATIVE_INFINITY;
+  #heldMs = 0;
   /** By data directory. */
   readonly #rooms = new Map<string, DiskRoom>();
   /** Batches that were refused, by code of the error. */
@@ -100,6 +112,11 @@ export class PartitionHost {
     this.#applyRetentionLater();
     this.#reportLater();
     this.#wait();
+  }
+
+  /** How long its thread stood still for want of batches, all in all, though its event loop did not sleep. */
+  get heldMs(): number {
+    return this.#heldMs;
   }
 
   receive(command: PartitionCommand, reply: Reply): void {
@@ -178,7 +195,7 @@ export class PartitionHost {
 
   #open(command: OpenPartition, reply: Reply): void {
     assert(!this.#actors.has(command.slot), 'a slot is opened once');
-    const { disk, jobs, clock, random, logger, tell } = this.#options;
+    const { disk, jobs, clock, random, logger, tell, scanHereBytes = 0 } = this.#options;
     const { topic, partition, slot, generation } = command;
     this.#opening.set(slot, []);
     openLog(
@@ -194,6 +211,7 @@ export class PartitionHost {
         logger,
         config: logConfigOf(command.config),
         recovery: command.recovery,
+        scanHereBytes,
         leaderEpoch: command.leaderEpoch,
         logStartOffset: command.logStartOffset,
         firstDirtyOffset: command.firstDirtyOffset,
@@ -287,11 +305,17 @@ export class PartitionHost {
 
   #applyRetentionLater(): void {
     this.#options.clock.after(this.#options.retentionCheckIntervalMs, () => {
-      if (this.#draining) return;
-      for (const actor of this.#actors.values()) actor.applyRetention();
-      this.#options.completions.publish();
-      this.#applyRetentionLater();
+      this.#applyRetention([...this.#actors.keys()]);
     });
+  }
+
+  /** A part of them, then the others in a later turn: many logs take longer than a producer should wait. */
+  #applyRetention(slots: readonly number[]): void {
+    if (this.#draining) return;
+    for (const slot of slots.slice(0, RETENTION_GROUP)) this.#actors.get(slot)?.applyRetention();
+    this.#options.completions.publish();
+    if (slots.length <= RETENTION_GROUP) this.#applyRetentionLater();
+    else this.#options.later(() => this.#applyRetention(slots.slice(RETENTION_GROUP)));
   }
 
   /** Tells the supervisor what has become safe on the disk. */
@@ -389,9 +413,35 @@ export class PartitionHost {
     this.#options.submissions.sleep(() => this.#work());
   }
 
-  /** Takes one group, then goes on in a later turn or sleeps. */
+  /** Takes a group, and what follows at short notice, then goes on in a later turn or sleeps. */
   #work(): void {
-    const { submissions, completions, memory, later } = this.#options;
+    const { submissions, clock, later } = this.#options;
+    const startMs = clock.monotonicMs();
+    this.#takeGroup();
+    if (startMs - this.#idleSinceMs < BRISK_MS) this.#workOn(startMs + SHIFT_MS);
+    this.#idleSinceMs = clock.monotonicMs();
+    if (submissions.available > 0) later(() => this.#work());
+    else this.#wait();
+  }
+
+  /**
+   * Where one small group follows another it costs less to wait for the next one with the whole thread than through its event
+   * loop. What waits for the disk, or for room in the ring, needs the loop.
+   */
+  #workOn(endMs: number): void {
+    const { submissions, clock } = this.#options;
+    while (this.#unanswered === 0 && this.#overflow.length === 0 && submissions.available === 0) {
+      const nowMs = clock.monotonicMs();
+      if (nowMs >= endMs) return;
+      const hasMore = submissions.hold(endMs - nowMs);
+      this.#heldMs += clock.monotonicMs() - nowMs;
+      if (!hasMore) return;
+      this.#takeGroup();
+    }
+  }
+
+  #takeGroup(): void {
+    const { submissions, completions, memory } = this.#options;
     const { words } = submissions;
     const available = Math.min(submissions.available, GROUP_BATCHES_MAX);
     let bytes = 0;
@@ -403,6 +453,7 @@ export class PartitionHost {
       const start = words[at + SUBMISSION.start] as number;
       const length = words[at + SUBMISSION.bytes] as number;
       bytes += length;
+      this.#unanswered++;
       const actor = this.#actors.get(words[at + SUBMISSION.slot] as number);
       if (actor) {
         actor.stage(token, memory.subarray(start, start + length));
@@ -415,8 +466,6 @@ export class PartitionHost {
     if (taken > 0) this.#groups++;
     submissions.release(taken);
     completions.publish();
-    if (submissions.available > 0) later(() => this.#work());
-    else this.#wait();
   }
 
   #refuse(token: number): void {
@@ -437,6 +486,7 @@ export class PartitionHost {
       this.#completeLocally(completion);
       return;
     }
+    if (kind === COMPLETION_KIND.appended) this.#unanswered--;
     if (this.#overflow.length > 0 || !this.#write(kind, completion)) {
       if (this.#overflow.push({ kind, completion }) === 1) this.#options.later(() => this.#retryOverflow());
     }

@@ -1,5 +1,6 @@
 // What a leader checks of a produced batch before it takes it, and the changes that it makes in place. The order of the
 // checks and the errors are Kafka's; see "Broker-side validation" there: LogValidator, KIP-98, KIP-937.
+import { present } from '../base/assert.js';
 import type { ErrorName, Failure } from '../base/errors.js';
 import { OdradekError } from '../base/errors.js';
 import { writeInt64 } from '../base/int64.js';
@@ -29,6 +30,7 @@ import { InflatesTooLarge } from './compression/too-large.js';
 import { MAX_COMPACTED_RECORDS_BYTES } from './limits.js';
 import type { TimestampType } from './record.js';
 import { RecordCursor } from './record-cursor.js';
+import { USUAL_DELTA_MAX_MS, type UsualWalk, walkUsualRecords } from './walk-usual-records.js';
 
 /** The topic's rules, by Kafka's setting names. */
 export interface BatchRules {
@@ -49,9 +51,12 @@ export interface BatchRules {
 const MAGIC_END = 17;
 const CLIENT_ATTRIBUTES = ATTRIBUTE_CODEC_MASK | ATTRIBUTE_LOG_APPEND_TIME | ATTRIBUTE_TRANSACTIONAL;
 
+const NO_CODEC = 0;
+
 const NOTHING = Buffer.alloc(0);
-/** Shared, so that a walk allocates nothing: one at a time, because nothing here calls back or awaits. */
+// Shared, so that a walk allocates nothing: one at a time, because nothing here calls back or awaits.
 const cursor = new RecordCursor(NOTHING);
+const walk: UsualWalk = { position: 0, count: 0, minDeltaMs: 0, maxDeltaMs: 0 };
 
 /**
  * Checks that `length` bytes from `at` are exactly one batch that a client may write; null if so. An uncompressed batch is
@@ -153,18 +158,20 @@ function checkTimestamps(minMs: number, maxMs: number, rules: BatchRules): Failu
 }
 
 function checkRecords(bytes: Buffer, at: number, rules: BatchRules): Failure | null {
-  const codec = codecName(readAttributes(bytes, at) & ATTRIBUTE_CODEC_MASK) ?? 'none';
+  const codecId = readAttributes(bytes, at) & ATTRIBUTE_CODEC_MASK;
+  const start = at + BATCH_HEADER_BYTES;
   const end = at + readBatchBytes(bytes, at);
-  if (codec === 'none') return walkRecords(bytes, at, { bytes, start: at + BATCH_HEADER_BYTES, end }, rules);
+  if (codecId === NO_CODEC) return walkRecords(bytes, at, bytes, start, end, rules);
   const base = readBaseTimestamp(bytes, at);
   if (!rules.compacted) return checkTimestamps(base, Math.max(base, readMaxTimestamp(bytes, at)), rules);
+  return checkCompressed(bytes, at, bytes.subarray(start, end), rules);
+}
+
+function checkCompressed(batch: Buffer, at: number, compressed: Buffer, rules: BatchRules): Failure | null {
+  const codec = present(codecName(readAttributes(batch, at) & ATTRIBUTE_CODEC_MASK), 'a known codec');
   try {
-    const records = decompress(
-      codec,
-      bytes.subarray(at + BATCH_HEADER_BYTES, end),
-      MAX_COMPACTED_RECORDS_BYTES,
-    );
-    return walkRecords(bytes, at, { bytes: records, start: 0, end: records.length }, rules);
+    const records = decompress(codec, compressed, MAX_COMPACTED_RECORDS_BYTES);
+    return walkRecords(batch, at, records, 0, records.length, rules);
   } catch (error) {
     if (!(error instanceof OdradekError)) throw error;
     const isTooLarge = error.cause instanceof InflatesTooLarge;
@@ -175,30 +182,48 @@ function checkRecords(bytes: Buffer, at: number, rules: BatchRules): Failure | n
   }
 }
 
-interface EncodedRecords {
-  readonly bytes: Buffer;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Counts, lengths, offsets 0 to n-1 without gaps, timestamps, and keys where they must be. */
-function walkRecords(batch: Buffer, at: number, records: EncodedRecords, rules: BatchRules): Failure | null {
+/**
+ * Counts, lengths, offsets 0 to n-1 without gaps, timestamps, and keys where they must be, of the records in [start, end) of
+ * `bytes`. The quick walk does what it can; the cursor does a record of a rare shape, and tells what is wrong with one.
+ */
+function walkRecords(
+  batch: Buffer,
+  at: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  rules: BatchRules,
+): Failure | null {
   const recordCount = readRecordCount(batch, at);
   const baseTimestampMs = readBaseTimestamp(batch, at);
+  // Not so near to 1970 that a record among them may have the timestamp -1, which is none.
+  const isUsual = baseTimestampMs >= USUAL_DELTA_MAX_MS;
   let minMs = Number.POSITIVE_INFINITY;
   let maxMs = -1;
-  cursor.reset(records.bytes, records.start, records.end);
-  for (let i = 0; i < recordCount; i++) {
-    if (!cursor.next()) return invalid(`Record ${i} of the batch is invalid: ${cursor.problem}.`);
-    if (cursor.offsetDelta !== i)
-      return invalid(`Record ${i} of the batch has the offset delta ${cursor.offsetDelta}.`);
+  walk.position = start;
+  walk.count = 0;
+  walk.minDeltaMs = USUAL_DELTA_MAX_MS;
+  walk.maxDeltaMs = -USUAL_DELTA_MAX_MS;
+  for (;;) {
+    if (isUsual) walkUsualRecords(bytes, end, recordCount, rules.compacted, walk);
+    if (walk.count === recordCount) break;
+    cursor.reset(bytes, walk.position, end);
+    if (!cursor.next()) return invalid(`Record ${walk.count} of the batch is invalid: ${cursor.problem}.`);
+    if (cursor.offsetDelta !== walk.count)
+      return invalid(`Record ${walk.count} of the batch has the offset delta ${cursor.offsetDelta}.`);
     if (rules.compacted && cursor.keyLength < 0)
-      return invalid(`Record ${i} has no key, which a compacted topic needs.`);
+      return invalid(`Record ${walk.count} has no key, which a compacted topic needs.`);
     const timestampMs = baseTimestampMs + cursor.timestampDelta;
     if (timestampMs > maxMs) maxMs = timestampMs;
     if (timestampMs < minMs && timestampMs !== -1) minMs = timestampMs;
+    walk.position = cursor.recordEnd;
+    walk.count++;
   }
-  if (!cursor.isAtEnd) return invalid(`More bytes follow the ${recordCount} records of the batch.`);
+  if (walk.position !== end) return invalid(`More bytes follow the ${recordCount} records of the batch.`);
+  if (walk.minDeltaMs <= walk.maxDeltaMs) {
+    minMs = Math.min(minMs, baseTimestampMs + walk.minDeltaMs);
+    maxMs = Math.max(maxMs, baseTimestampMs + walk.maxDeltaMs);
+  }
   const failed = checkTimestamps(minMs === Number.POSITIVE_INFINITY ? -1 : minMs, maxMs, rules);
   if (failed === null && maxMs !== readMaxTimestamp(batch, at)) stampMaxTimestamp(batch, at, maxMs);
   return failed;

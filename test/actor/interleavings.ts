@@ -12,7 +12,7 @@ interface Thread {
   readonly results: Results;
   /** What its function returned; undefined while it is under way. */
   readonly outcome: { readonly value: unknown } | null;
-  /** The word it sleeps on, after an `Atomics.waitAsync`. */
+  /** The word it sleeps on, after an `Atomics.waitAsync` or an `Atomics.wait`. */
   readonly asleepOn: number | null;
 }
 
@@ -47,7 +47,7 @@ export interface Exploration {
 const PAUSE = Symbol('pause');
 const STATES_MAX = 2_000_000;
 
-type Operation = 'load' | 'store' | 'exchange' | 'add' | 'compareExchange' | 'notify' | 'waitAsync';
+type Operation = 'load' | 'store' | 'exchange' | 'add' | 'compareExchange' | 'notify' | 'waitAsync' | 'wait';
 const OPERATIONS: readonly Operation[] = [
   'load',
   'store',
@@ -56,6 +56,7 @@ const OPERATIONS: readonly Operation[] = [
   'compareExchange',
   'notify',
   'waitAsync',
+  'wait',
 ];
 
 /** Visits every order; returns how many different states there were. */
@@ -129,7 +130,7 @@ function step(state: State, index: number, switches: number, memory: Int32Array,
   };
   const call = (name: Operation, ...values: unknown[]) =>
     Reflect.apply(originals.get(name) ?? (() => {}), Atomics, values);
-  const wait = (...[words, word, value]: [Int32Array, number, number]) => {
+  const waitAsync = (...[words, word, value]: [Int32Array, number, number]) => {
     const sleeps = operation(() => {
       const equal = call('load', words, word) === value;
       if (equal) asleepOn = word;
@@ -141,6 +142,8 @@ function step(state: State, index: number, switches: number, memory: Int32Array,
     // biome-ignore lint/suspicious/noThenProperty: it stands for a promise, and nothing awaits it
     return { async: true, value: { then: (wake: () => void) => wake() } };
   };
+  /** Without a limit, so that a wake-up that is lost shows. */
+  const wait = (...where: [Int32Array, number, number]) => (waitAsync(...where).async ? 'ok' : 'not-equal');
   const notify = (...[, word]: [Int32Array, number]) =>
     operation(() => {
       let woken = 0;
@@ -154,7 +157,8 @@ function step(state: State, index: number, switches: number, memory: Int32Array,
   for (const name of OPERATIONS) {
     Reflect.set(Atomics, name, (...values: unknown[]) => operation(() => call(name, ...values)));
   }
-  Reflect.set(Atomics, 'waitAsync', wait);
+  Reflect.set(Atomics, 'waitAsync', waitAsync);
+  Reflect.set(Atomics, 'wait', wait);
   Reflect.set(Atomics, 'notify', notify);
   const { setImmediate } = globalThis;
   // A bell that was rung already wakes in a later turn: here at once, for nothing else runs on the thread.

@@ -54,7 +54,7 @@ describe('BackgroundOpening', () => {
     scene.clock.advance(5000);
     expect(opened(scene)).toHaveLength(300);
     expect(scene.supervisor.recovering).toBe(0);
-    expect(most).toBeGreaterThan(16);
+    expect(most).toBeGreaterThan(8);
     expect(most).toBeLessThanOrEqual(32);
   });
 

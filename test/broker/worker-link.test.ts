@@ -70,7 +70,8 @@ class Scene {
       start: extent.start,
       bytes: 100 + slot,
       extent,
-      done: (result) => results.push(result),
+      waiter: { appended: (_, result) => results.push(result) },
+      place: 0,
     });
     return extent;
   }
@@ -217,7 +218,8 @@ describe('WorkerLink', () => {
     const rooms: number[] = [];
     scene.onRoom = () => rooms.push(scene.link.room);
     const extent = scene.extent();
-    scene.link.submit({ slot: 1, start: 0, bytes: 1, extent, done: () => rooms.push(scene.link.room) });
+    const waiter = { appended: () => rooms.push(scene.link.room) };
+    scene.link.submit({ slot: 1, start: 0, bytes: 1, extent, waiter, place: 0 });
     scene.link.publish();
     scene.link.died();
     expect(rooms.length).toBeGreaterThan(1);

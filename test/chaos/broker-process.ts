@@ -28,6 +28,8 @@ export interface BrokerProcessOptions {
   /** `HOST:PORT` of Kafka's door. Default: a free port. */
   readonly kafka?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** The most descriptors that the process may have (`ulimit -n`). */
+  readonly descriptorsMax?: number;
   /** Called for each line of the log as it comes. */
   readonly onLine?: (line: LogLine, broker: BrokerProcess) => void;
 }
@@ -69,7 +71,10 @@ export class BrokerProcess {
     const doors = ['--native-listen', native, '--kafka-listen', kafka, '--http-listen', ANY_PORT];
     const directories = [dataDirectory, ...moreDirectories].flatMap((path) => ['--data-dir', path]);
     const args = ['broker', ...directories, '--log-format', 'json', ...doors, ...set];
-    this.#child = spawn(process.execPath, [executable, ...args], {
+    const limit = options.descriptorsMax;
+    const limited = limit === undefined ? [] : ['/bin/sh', '-c', `ulimit -n ${limit} && exec "$@"`, 'sh'];
+    const [command = '', ...rest] = [...limited, process.execPath, executable, ...args];
+    this.#child = spawn(command, rest, {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -297,6 +297,34 @@ describe.each(['direct', 'data'] as const)('NodeNetwork reading %s', (receive) =
     server.transport.close();
   });
 
+  it('loses nothing of small answers when the peer reads none of them for a while', async () => {
+    const { client, server } = await pair({ receive });
+    client.pause();
+    const expected: Buffer[] = [];
+    let done = 0;
+    const writeMore = (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const piece = Buffer.alloc(16_000, expected.length % 251);
+        expected.push(piece);
+        server.transport.write([piece], () => done++);
+      }
+    };
+    // Until the kernel takes no more, and on.
+    while (server.transport.pendingBytes === 0) {
+      writeMore(16);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    writeMore(100);
+    expect(done).toBeLessThan(expected.length);
+    server.transport.end();
+    const read = readAll(client);
+    client.resume();
+    expect((await read).equals(Buffer.concat(expected))).toBe(true);
+    client.end();
+    await server.gone.promise;
+    expect(done).toBe(expected.length);
+  });
+
   it('completes all writes when the peer vanishes', async () => {
     const { client, server } = await pair({ receive });
     client.pause();

@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { SimulatedClock } from '../../src/base/simulated-clock.js';
 import { NodeTransport } from '../../src/io/node-transport.js';
-import { takeOver } from '../../src/io/raw-socket.js';
+import { takeOver, writeNow } from '../../src/io/raw-socket.js';
 
 describe('takeOver', () => {
   const read = { buffer: () => Buffer.alloc(1), received: () => true };
@@ -27,5 +27,16 @@ describe('takeOver', () => {
     });
     expect(transport.direct).toBe(false);
     expect(transport.remoteAddress).toBe('unknown:0');
+  });
+});
+
+describe('writeNow', () => {
+  it('takes nothing where there is no open handle', () => {
+    const socket = new Socket();
+    for (const handle of [null, undefined, {}, { fd: -1 }, { fd: 'x' }]) {
+      Reflect.set(socket, '_handle', handle);
+      expect(writeNow(socket, Buffer.from('a'))).toBe(0);
+    }
+    Reflect.set(socket, '_handle', null);
   });
 });

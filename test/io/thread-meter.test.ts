@@ -27,6 +27,14 @@ describe('ThreadMeter', () => {
     expect(after.get(THREAD_METRICS.heap.name)).toBeGreaterThan(1_000_000);
   });
 
+  it('does not take the time for activity in which the thread was held', () => {
+    let heldMs = 0;
+    const meter = new ThreadMeter('worker-7', () => heldMs);
+    const before = Number(valuesOf(meter).get(THREAD_METRICS.loopActive.name));
+    heldMs = 3_600_000;
+    expect(Number(valuesOf(meter).get(THREAD_METRICS.loopActive.name)) - before).toBeLessThan(-3000);
+  });
+
   it('counts how late timers fire, from the first look on', async () => {
     const meter = new ThreadMeter('worker-7');
     const delays = (): HistogramValue => {

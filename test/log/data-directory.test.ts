@@ -111,7 +111,7 @@ describe('partition folders', () => {
   it('are renamed when they are deleted, and removed later', () => {
     const machine = new LogMachine();
     machine.disk.makeDirectory('/data/orders-0');
-    machine.wait((done) => writePartitionTopicId(machine.disk, '/data/orders-0', TOPIC_ID, done));
+    writePartitionTopicId(machine.disk, '/data/orders-0', TOPIC_ID);
     machine.wait((done) => deletePartitionFolder(machine.disk, machine.clock, '/data/orders-0', 5000, done));
     const digits = Buffer.from(TOPIC_ID, 'base64url').toString('hex');
     expect(machine.disk.list('/data')).toEqual([`orders-0.${digits}-delete`]);
@@ -153,7 +153,7 @@ describe('partition.metadata', () => {
     const machine = new LogMachine();
     machine.disk.makeDirectory('/data/a-0');
     expect(readPartitionTopicId(machine.disk, '/data/a-0')).toBeNull();
-    machine.wait((done) => writePartitionTopicId(machine.disk, '/data/a-0', TOPIC_ID, done));
+    writePartitionTopicId(machine.disk, '/data/a-0', TOPIC_ID);
     expect(readPartitionTopicId(machine.disk, '/data/a-0')).toBe(TOPIC_ID);
   });
 

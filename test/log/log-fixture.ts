@@ -109,6 +109,7 @@ export type OpenOverrides = Partial<
     | 'config'
     | 'topicId'
     | 'directory'
+    | 'scanHereBytes'
     | 'wentOffline'
   >
 >;

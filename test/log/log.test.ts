@@ -240,9 +240,12 @@ describe('Log', () => {
       );
     });
 
-    it('has the folder, its name and partition.metadata on the disk before it is open', () => {
+    it('has the folder, its name and partition.metadata on the disk before a flush is done', () => {
       const machine = new LogMachine();
-      machine.open();
+      const log = machine.open();
+      log.append(batches(0, 1));
+      expect(machine.disk.durableContents(file('partition.metadata')) ?? null).toBeNull();
+      expect(machine.wait((done) => log.flush(done))).toBeNull();
       expect(machine.disk.durableContents(file('partition.metadata'))?.toString()).toBe(
         vector('partition.metadata').text,
       );

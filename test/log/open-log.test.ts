@@ -304,6 +304,26 @@ describe('openLog', () => {
       expect((scans[0] as { fromPosition: number }).fromPosition).toBeGreaterThan(500 * 76);
     });
 
+    it('scans an end that is short without a job', () => {
+      for (const byJob of [true, false]) {
+        const machine = new LogMachine();
+        const log = machine.open();
+        log.append(batches(0, 3));
+        const bytes = log.activeSegmentBytes;
+        machine.crash();
+        const { jobs } = machine;
+        const run = jobs.run.bind(jobs);
+        const names: string[] = [];
+        jobs.run = (name, input, done) => {
+          names.push(name);
+          run(name, input, done);
+        };
+        const scanHereBytes = byJob ? bytes - 1 : bytes;
+        expect(machine.open({ recovery: from(0), scanHereBytes }).logEndOffset).toBe(3);
+        expect(names.includes('scan-segment')).toBe(byJob);
+      }
+    });
+
     it('does not begin at an index entry that points at no batch', () => {
       for (const [offset, position] of [
         [40, 40 * 76 + 8],

@@ -91,6 +91,37 @@ describe('ProducerStates', () => {
     expect([states.count, states.get(2)]).toEqual([1, undefined]);
   });
 
+  it('stages a producer with nothing of those that were staged before', () => {
+    const states = statesOf(
+      ...[0, 1, 2, 3, 4].map((sequence) => ({ producerId: 1, sequence, baseOffset: sequence })),
+      { producerId: 2, sequence: 70, baseOffset: 5 },
+    );
+    states.stage(header({ producerId: 1, sequence: 5, baseOffset: 6 }), 0);
+    states.settle();
+    states.stage(header({ producerId: 2, sequence: 71, baseOffset: 6 }), 0);
+    expect(check(states, { producerId: 2, sequence: 72 })).toBeNull();
+    expect(check(states, { producerId: 2, sequence: 70 })).toMatchObject({ baseOffset: 5 });
+    expect(check(states, { producerId: 2, sequence: 71 })).toMatchObject({ baseOffset: 6 });
+    expect(check(states, { producerId: 2, sequence: 4 })).toBe(OUT_OF_ORDER);
+    states.settle();
+    states.stage(header({ producerId: 3, epoch: 1, sequence: 20, baseOffset: 6 }), 0);
+    expect(check(states, { producerId: 3, epoch: 1, sequence: 21 })).toBeNull();
+    expect(check(states, { producerId: 3, epoch: 1, sequence: 71 })).toBe(OUT_OF_ORDER);
+    // What is staged are copies: nothing of it was applied.
+    expect(states.get(1)?.batches.map(({ firstSequence }) => firstSequence)).toEqual([0, 1, 2, 3, 4]);
+    expect(states.get(2)?.batches).toHaveLength(1);
+    expect(states.get(3)).toBeUndefined();
+  });
+
+  it('knows a producer that was forgotten as the newest one, and writes again', () => {
+    const states = statesOf({ sequence: 0 });
+    states.expire(1000, 1000);
+    expect(states.count).toBe(0);
+    states.apply(header({ sequence: 50, baseOffset: 9 }), 0, 1000);
+    expect(states.count).toBe(1);
+    expect(states.get(1)?.batches).toMatchObject([{ firstSequence: 50, baseOffset: 9 }]);
+  });
+
   it('has nothing to do with batches without a producer', () => {
     expect(statesOf({ producerId: -1, sequence: -1 }).count).toBe(0);
   });

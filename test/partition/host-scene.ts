@@ -36,6 +36,16 @@ export interface HostSceneOptions {
   readonly submissions?: number;
   readonly completions?: number;
   readonly compaction?: CompactionSettings;
+  /** Called when the host's thread would stop until batches come. */
+  readonly held?: (scene: HostScene, timeoutMs: number) => void;
+}
+
+class HoldingBell extends LocalDoorbell {
+  onHold: (timeoutMs: number) => void = () => {};
+
+  override hold(timeoutMs: number): void {
+    this.onHold(timeoutMs);
+  }
 }
 
 interface Completed {
@@ -66,17 +76,19 @@ export class HostScene {
     submissions = 64,
     completions = 64,
     compaction = NO_COMPACTION,
+    held = () => {},
   }: HostSceneOptions = {}) {
     this.machine = new LogMachine(seed);
     const clock = this.#clock();
     const rings = { submissions: createRing(submissions), completions: createRing(completions) };
     this.completions = rings.completions;
     const bell = (ring: RingMemory) =>
-      new LocalDoorbell(
+      new HoldingBell(
         (run) => clock.after(0, run),
         () => ringIsAsleep(ring),
       );
     const [toHost, toRouter] = [bell(rings.submissions), bell(rings.completions)];
+    toHost.onHold = (timeoutMs) => held(this, timeoutMs);
     this.#submissions = new RingProducer(rings.submissions, toHost);
     this.#completions = new RingConsumer(rings.completions, toRouter);
     const { disk, jobs, random, logger } = this.machine;

@@ -143,6 +143,53 @@ describe('PartitionHost', () => {
     });
   });
 
+  it('waits with its thread for the next batch of a brisk series, for the rest of a shift at most', () => {
+    let following = 0;
+    const waitsMs: number[] = [];
+    const scene = new Scene({
+      held: ({ machine }, timeoutMs) => {
+        waitsMs.push(timeoutMs);
+        if (following-- > 0) {
+          scene.submit(0);
+          scene.publish();
+        } else machine.clock.advance(timeoutMs);
+      },
+    });
+    scene.ask(scene.open(0));
+    const next = () => {
+      scene.submit(0);
+      scene.publish();
+      scene.settle(1);
+    };
+    next();
+    expect(waitsMs).toEqual([]); // Nothing says yet that another one comes soon.
+    following = 3;
+    next();
+    expect(waitsMs.length).toBe(4);
+    for (const waitMs of waitsMs) expect(waitMs).toBeLessThanOrEqual(4);
+    expect(scene.completed.map(({ baseOffset }) => baseOffset)).toEqual([0, 1, 2, 3, 4]);
+    expect(scene.host.heldMs).toBeGreaterThan(0);
+    // The wait was in vain, and what comes late does not make for another.
+    scene.machine.clock.advance(100);
+    next();
+    expect(waitsMs.length).toBe(4);
+    expect(scene.completed.length).toBe(6);
+  });
+
+  it('leaves its event loop running while batches wait for the disk', () => {
+    let holds = 0;
+    const scene = new Scene({ held: () => holds++ });
+    scene.ask(scene.open(0, { 'flush.acks': 'true' }));
+    for (let i = 0; i < 10; i++) {
+      scene.submit(0);
+      scene.publish();
+      scene.settle(0.5);
+    }
+    scene.settle();
+    expect(scene.completed.length).toBe(10);
+    expect(holds).toBe(0);
+  });
+
   it('shows no view any more once it is closed, whatever flush is under way', () => {
     for (let steps = 0; steps < 25; steps++) {
       const scene = new Scene();
@@ -238,7 +285,8 @@ describe('PartitionHost', () => {
     expect(drained()).toMatchObject({
       type: 'drained',
       clean: true,
-      checkpoints: [{ recoveryPoint: 1 }, { recoveryPoint: 0 }],
+      // A log that nothing was written to is closed without a flush.
+      checkpoints: [{ recoveryPoint: 0 }, { recoveryPoint: 1 }],
     });
     const token = scene.submit(0);
     scene.publish();

@@ -7,6 +7,7 @@ import {
   type RecordInput,
   recordBodyBytes,
   recordBytesUpperBound,
+  type TextRecordInput,
   writeRecord,
 } from '../../src/record/record.js';
 import { RecordCursor } from '../../src/record/record-cursor.js';
@@ -21,7 +22,7 @@ const CREATE_TIME: RecordContext = {
   timestampType: 'CreateTime',
 };
 
-function encode(record: RecordInput, timestampDelta = 0, offsetDelta = 0): Buffer {
+function encode(record: TextRecordInput, timestampDelta = 0, offsetDelta = 0): Buffer {
   const bodyBytes = recordBodyBytes(record, timestampDelta, offsetDelta);
   const target = Buffer.alloc(bodyBytes + 5);
   return target.subarray(0, writeRecord(target, 0, record, timestampDelta, offsetDelta, bodyBytes));
@@ -66,6 +67,34 @@ describe('writeRecord', () => {
           );
         },
       ),
+      seed,
+    );
+  });
+});
+
+describe('writeRecord, with text', () => {
+  // All that a string can hold, halves of surrogate pairs too.
+  const text = fc.oneof(
+    fc.string({ unit: 'binary-ascii', maxLength: 60 }),
+    fc.array(fc.nat(0xffff), { maxLength: 60 }).map((units) => String.fromCharCode(...units)),
+  );
+  const bytesOf = (field: string | null) => (field === null ? null : Buffer.from(field));
+
+  it('writes what it writes of the same text as bytes', () => {
+    const field = fc.option(text, { nil: null });
+    const headers = fc.array(fc.record({ key: text, value: field }), { maxLength: 3 });
+    fc.assert(
+      fc.property(field, field, headers, (key, value, headers) => {
+        const asText: TextRecordInput = { timestampMs: 0, key, value, headers };
+        const asBytes: RecordInput = {
+          timestampMs: 0,
+          key: bytesOf(key),
+          value: bytesOf(value),
+          headers: headers.map((header) => ({ key: header.key, value: bytesOf(header.value) })),
+        };
+        expect(encode(asText)).toEqual(encode(asBytes));
+        expect(recordBytesUpperBound(asText)).toBe(recordBytesUpperBound(asBytes));
+      }),
       seed,
     );
   });

@@ -9,6 +9,7 @@ import { stampBatchCrc } from '../../src/record/batch-crc.js';
 import { decodeBatch } from '../../src/record/batch-reader.js';
 import { CODEC_NAMES, compress } from '../../src/record/compression/codec.js';
 import type { RecordInput } from '../../src/record/record.js';
+import { RecordCursor } from '../../src/record/record-cursor.js';
 import { type BatchRules, stampLogAppendTime, validateBatch } from '../../src/record/validate-batch.js';
 import { recordInput } from './arbitrary-record.js';
 
@@ -49,6 +50,27 @@ const errorOf = (bytes: Buffer, rules?: Partial<BatchRules>): ErrorName | null =
 function writeCount(bytes: Buffer, count: number): void {
   bytes.writeInt32BE(count - 1, 23);
   bytes.writeInt32BE(count, 57);
+}
+
+/** What is wrong with the records, found step by step, and their greatest timestamp. */
+function byCursor(bytes: Buffer, compacted: boolean): { problem: string | null; maxMs: number } {
+  const cursor = new RecordCursor(bytes, 61);
+  const count = bytes.readInt32BE(57);
+  const base = Number(bytes.readBigInt64BE(27));
+  const timestamps: number[] = [];
+  const is = (problem: string) => ({ problem, maxMs: -1 });
+  for (let i = 0; i < count; i++) {
+    if (!cursor.next()) return is(`Record ${i} of the batch is invalid: ${cursor.problem}.`);
+    if (cursor.offsetDelta !== i)
+      return is(`Record ${i} of the batch has the offset delta ${cursor.offsetDelta}.`);
+    if (compacted && cursor.keyLength < 0)
+      return is(`Record ${i} has no key, which a compacted topic needs.`);
+    timestamps.push(base + cursor.timestampDelta);
+  }
+  if (!cursor.isAtEnd) return is(`More bytes follow the ${count} records of the batch.`);
+  const maxMs = Math.max(-1, ...timestamps);
+  const isTime = timestamps.every((ms) => ms >= -1) && Number.isSafeInteger(maxMs);
+  return { problem: isTime ? null : 'A timestamp of the batch is no time.', maxMs };
 }
 
 /** Changes bytes and makes the checksum right again, so that what lies behind it is reached. */
@@ -243,6 +265,59 @@ describe('validateBatch', () => {
       expect(validate(bytes)).toBe(null);
       expect(bytes).toEqual(right);
     }
+  });
+
+  it.each([0, 1, 2])('takes the times of all records into account, of whatever shape: %s', (newest) => {
+    // A value of so many bytes is left to the cursor.
+    const shapes = [{}, { value: Buffer.alloc(10_000) }, {}];
+    const right = batchOf(
+      shapes.map((shape, i) => ({ ...record(shape), timestampMs: NOW_MS - 50 + (i === newest ? 40 : 0) })),
+    );
+    const bytes = tampered(Buffer.from(right), (batch) => batch.writeBigInt64BE(0n, 35));
+    expect(validate(bytes)).toBe(null);
+    expect(bytes).toEqual(right);
+    const oldest = batchOf(
+      shapes.map((shape, i) => ({ ...record(shape), timestampMs: NOW_MS - (i === newest ? 40 : 0) })),
+    );
+    expect(errorOf(oldest, { timestampBeforeMaxMs: 40 })).toBe(null);
+    expect(errorOf(oldest, { timestampBeforeMaxMs: 39 })).toBe('INVALID_TIMESTAMP');
+  });
+
+  it('says of records what a walk with the cursor alone would say', () => {
+    const originals = [NOW_MS, 5, -1].map((baseMs) =>
+      batchOf(
+        Array.from({ length: 70 }, (_, i) =>
+          record({
+            timestampMs: baseMs + (i % 5),
+            key: i % 9 === 8 ? null : Buffer.from('key'),
+            headers: i % 7 === 0 ? [{ key: 'trace', value: Buffer.from('abc') }] : [],
+          }),
+        ),
+      ),
+    );
+    let accepted = 0;
+    for (const seed of seeds(3000)) {
+      const random = seededRandom(seed);
+      const bytes = Buffer.from(originals[random.below(originals.length)] ?? '');
+      for (let changes = random.below(3); changes > 0; changes--) {
+        const value = random.below(3) === 0 ? random.below(256) : random.below(4);
+        bytes.writeUInt8(value, 61 + random.below(bytes.length - 61));
+      }
+      if (random.below(8) === 0) writeCount(bytes, 68 + random.below(5));
+      stampBatchCrc(bytes, 0);
+      const compacted = random.below(4) === 0;
+      const expected = byCursor(bytes, compacted);
+      try {
+        const failed = validate(bytes, { compacted, timestampType: 'LogAppendTime' });
+        expect(failed?.detail ?? null).toBe(expected.problem);
+        if (failed) continue;
+        expect(Number(bytes.readBigInt64BE(35))).toBe(expected.maxMs);
+        accepted++;
+      } catch (error) {
+        throw new Error(`SEED=${seed}`, { cause: error });
+      }
+    }
+    if (process.env['SEED'] === undefined) expect(accepted).toBeGreaterThan(500);
   });
 
   it('always answers, whatever the bytes, and accepts only what can be read', () => {

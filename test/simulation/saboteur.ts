@@ -109,7 +109,7 @@ export class Saboteur {
   }
 
   #failDisk(): void {
-    const { disk, weather, machine, random } = this.#options;
+    const { disk, weather, machine, random, clock } = this.#options;
     const sync = this.#powerFails ? 'write' : 'sync';
     const operation = pick(random, [
       'write',
@@ -123,8 +123,8 @@ export class Saboteur {
       'syncDirectory',
     ] as const);
     weather.failNext(disk, operation, between(random, 1, 3));
-    // A log whose files are in doubt is offline until somebody looks after the broker.
-    this.#later(2000, () => {
+    // A log whose files are in doubt is offline until somebody looks after the broker, at the end of a history too.
+    clock.after(2000, () => {
       if (weather.failed) machine.restart({ losePower: false });
     });
   }

@@ -75,17 +75,66 @@ export function protocolProblem(error: unknown): string {
   throw error;
 }
 
+/** What a handler answers with; the same for all APIs. */
+class Answer<Response extends Fields> implements KafkaAnswer<Response> {
+  readonly #api: Api<Fields, Response>;
+  readonly #raw: RawRequest;
+  readonly #countErrors: CountErrors;
+  readonly #slot: Slot;
+
+  constructor(api: Api<Fields, Response>, raw: RawRequest, countErrors: CountErrors) {
+    this.#api = api;
+    this.#raw = raw;
+    this.#countErrors = countErrors;
+    this.#slot = raw.begin();
+  }
+
+  isUnwanted(): boolean {
+    return this.#slot.isUnwanted();
+  }
+
+  reply(response: EncodableFields<Response>, release?: () => void): void {
+    if (this.#slot.isUnwanted()) {
+      release?.();
+      return;
+    }
+    const { version, correlationId, connection, counters } = this.#raw;
+    let pieces: readonly Uint8Array[];
+    try {
+      pieces = encodeResponse(this.#api, version, correlationId, response);
+    } catch (error) {
+      release?.();
+      connection.fail(protocolProblem(error));
+      return;
+    }
+    this.#countErrors(response, counters);
+    this.#slot.fill(pieces, release);
+  }
+
+  skip(): void {
+    this.#slot.skip();
+  }
+
+  onCancel(cancel: () => void, abandon: () => void): void {
+    this.#slot.onCancel(cancel, abandon);
+  }
+}
+
 /** Ties an API's tables to its handler. The handler returns false if the request must wait; then it has not begun it. */
 export function serve<Request extends Fields, Response extends Fields>(
   api: Api<Request, Response>,
   handle: (request: KafkaRequest<Request, Response>) => boolean,
 ): Served {
   // Made with the first answer, as the decoders are with the first request.
-  let countErrors: CountErrors | null = null;
+  let counter: CountErrors | null = null;
+  const countErrors: CountErrors = (response, counters) => {
+    counter ??= errorCounter(api.response.fields);
+    counter(response, counters);
+  };
   return {
     api,
     handle(raw) {
-      const { frame, version, correlationId } = raw;
+      const { frame, version } = raw;
       return handle({
         router: raw.router,
         connection: raw.connection,
@@ -95,31 +144,7 @@ export function serve<Request extends Fields, Response extends Fields>(
         clientId: raw.clientId,
         body: api.request.decode(version, frame.bytes, raw.bodyStart, frame.end),
         frame,
-        begin() {
-          const slot = raw.begin();
-          return {
-            isUnwanted: () => slot.isUnwanted(),
-            reply(response, release) {
-              if (slot.isUnwanted()) {
-                release?.();
-                return;
-              }
-              let pieces: readonly Uint8Array[];
-              try {
-                pieces = encodeResponse(api, version, correlationId, response);
-              } catch (error) {
-                release?.();
-                raw.connection.fail(protocolProblem(error));
-                return;
-              }
-              countErrors ??= errorCounter(api.response.fields);
-              countErrors(response, raw.counters);
-              slot.fill(pieces, release);
-            },
-            skip: () => slot.skip(),
-            onCancel: (cancel, abandon) => slot.onCancel(cancel, abandon),
-          };
-        },
+        begin: () => new Answer(api, raw, countErrors),
       });
     },
   };

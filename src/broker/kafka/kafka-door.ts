@@ -16,16 +16,52 @@ import type { FetchSessions } from './fetch-sessions.js';
 import { PENDING_BYTES_MAX, REQUEST_BYTES_MAX } from './limits.js';
 import { SERVED, servedApi } from './served.js';
 
+type Ended = (place: Place, pieces: readonly Uint8Array[] | null, release?: () => void) => void;
+
 /** An unanswered request, or an answer whose turn has not come. */
-interface Place {
-  pieces: readonly Uint8Array[] | null;
+class Place implements Slot {
+  pieces: readonly Uint8Array[] | null = null;
   /** What it adds to the connection's pending bytes: those of the request, then those of the answer. */
   bytes: number;
-  release: (() => void) | undefined;
-  isFetch: boolean;
-  done: boolean;
-  cancel: (() => void) | null;
-  abandon: (() => void) | null;
+  release: (() => void) | undefined = undefined;
+  done = false;
+  unwanted = false;
+  cancel: (() => void) | null = null;
+  abandon: (() => void) | null = null;
+  readonly isFetch: boolean;
+  readonly begunMs: number;
+  readonly counters: RequestCounters;
+  readonly #ended: Ended;
+
+  constructor(
+    { isFetch, bytes, begunMs }: { isFetch: boolean; bytes: number; begunMs: number },
+    counters: RequestCounters,
+    ended: Ended,
+  ) {
+    this.isFetch = isFetch;
+    this.bytes = bytes;
+    this.begunMs = begunMs;
+    this.counters = counters;
+    this.#ended = ended;
+  }
+
+  isUnwanted(): boolean {
+    return this.unwanted;
+  }
+
+  fill(pieces: readonly Uint8Array[], release?: () => void): void {
+    this.#ended(this, pieces, release);
+  }
+
+  skip(): void {
+    this.#ended(this, null);
+  }
+
+  onCancel(cancel: () => void, abandon: () => void): void {
+    if (this.done) return;
+    this.cancel = cancel;
+    this.abandon = abandon;
+  }
 }
 
 export class KafkaDoor implements Door {
@@ -81,7 +117,9 @@ export class KafkaDoor implements Door {
 
   closed(): void {
     this.#closed = true;
-    for (const { abandon, release } of this.#places.splice(0)) {
+    const places = this.#places.splice(0);
+    for (const place of places) place.unwanted = true;
+    for (const { abandon, release } of places) {
       abandon?.();
       release?.();
     }
@@ -125,46 +163,32 @@ export class KafkaDoor implements Door {
   }
 
   #begin(isFetch: boolean, bytes: number, counters: RequestCounters): Slot {
-    const place: Place = {
-      pieces: null,
-      bytes,
-      release: undefined,
-      isFetch,
-      done: false,
-      cancel: null,
-      abandon: null,
-    };
+    const begunMs = this.#connection.begin();
+    const place = new Place({ isFetch, bytes, begunMs }, counters, this.#ended);
+    place.unwanted = this.#closed;
     this.#places.push(place);
     this.#pendingBytes += bytes;
-    const begunMs = this.#connection.begin();
     counters.taken++;
     if (isFetch) this.#fetching = true;
-    const end = (pieces: readonly Uint8Array[] | null, release?: () => void) => {
-      if (this.#closed || place.done) {
-        release?.();
-        return;
-      }
-      place.done = true;
-      counters.latency.record(this.#router.options.clock.monotonicMs() - begunMs);
-      this.#pendingBytes -= place.bytes;
-      place.bytes = (pieces ?? []).reduce((sum, piece) => sum + piece.length, 0);
-      this.#pendingBytes += place.bytes;
-      place.pieces = pieces;
-      place.release = release;
-      place.cancel = null;
-      this.#sendInOrder();
-    };
-    return {
-      isUnwanted: () => this.#closed,
-      fill: end,
-      skip: () => end(null),
-      onCancel: (cancel, abandon) => {
-        if (place.done) return;
-        place.cancel = cancel;
-        place.abandon = abandon;
-      },
-    };
+    return place;
   }
+
+  readonly #ended: Ended = (place, pieces, release) => {
+    if (place.unwanted || place.done) {
+      release?.();
+      return;
+    }
+    place.done = true;
+    place.counters.latency.record(this.#router.options.clock.monotonicMs() - place.begunMs);
+    this.#pendingBytes -= place.bytes;
+    place.bytes = 0;
+    for (const piece of pieces ?? []) place.bytes += piece.length;
+    this.#pendingBytes += place.bytes;
+    place.pieces = pieces;
+    place.release = release;
+    place.cancel = null;
+    this.#sendInOrder();
+  };
 
   #sendInOrder(): void {
     for (let first = this.#places[0]; first?.done; first = this.#places[0]) {

@@ -9,7 +9,7 @@ import type { Frame } from '../frame-receiver.js';
 import { type PlacedRecords, placeRecords } from '../place-records.js';
 import type { Router } from '../router.js';
 import type { PartitionEntry } from '../topic-table.js';
-import type { Appended } from '../worker-link.js';
+import type { AppendWaiter } from '../worker-link.js';
 import type { RequestContext } from './context.js';
 
 /** Hands the batches to their partitions and answers when all have been appended or refused. False: it must wait. */
@@ -33,14 +33,12 @@ export function handleProduce(
   const context = begin();
   const results: ProducePartitionResult[] = new Array(request.partitions.length);
   let missing = request.partitions.length;
-  submitAll(router, request, entries, place, (index, appended) => {
-    results[index] = {
-      error: failureOf(router, entries[index], appended.error),
-      baseOffset: appended.baseOffset,
-      logAppendTimeMs: appended.logAppendTimeMs,
-      logStartOffset: appended.logStartOffset,
-    };
-    if (--missing === 0) context.reply({ type: 'produce', partitions: results });
+  submitAll(router, request, entries, place, {
+    appended(index, { error, baseOffset, logAppendTimeMs, logStartOffset }) {
+      const failure = failureOf(router, entries[index], error);
+      results[index] = { error: failure, baseOffset, logAppendTimeMs, logStartOffset };
+      if (--missing === 0) context.reply({ type: 'produce', partitions: results });
+    },
   });
   if (request.partitions.length === 0) context.reply({ type: 'produce', partitions: [] });
   return true;
@@ -58,9 +56,11 @@ export function produceWithoutAnswer(
   if (!router.readyToAppend(entries.filter(isKnown), connection)) return false;
   const place = placeRecords(router.options.writeBuffer, connection, payload);
   if (!place) return false;
-  submitAll(router, request, entries, place, () => {});
+  submitAll(router, request, entries, place, nobody);
   return true;
 }
+
+const nobody: AppendWaiter = { appended() {} };
 
 const failureOf = (router: Router, entry: PartitionEntry | undefined, error: ErrorName): Failure | null =>
   error === 'NONE' ? null : { error, detail: router.adviceFor(entry, error) };
@@ -91,13 +91,11 @@ function submitAll(
   { partitions }: ProduceRequest,
   entries: readonly (PartitionEntry | undefined)[],
   { extent, start }: PlacedRecords,
-  done: (index: number, result: Appended) => void,
+  waiter: AppendWaiter,
 ): void {
   let at = start;
   partitions.forEach(({ recordsBytes }, index) => {
-    router.append(entries[index], { start: at, bytes: recordsBytes, extent }, (result) =>
-      done(index, result),
-    );
+    router.append(entries[index], { start: at, bytes: recordsBytes, extent }, waiter, index);
     at += recordsBytes;
   });
   extent.release();

@@ -8,6 +8,7 @@ const RING = 'test/actor/descriptor-ring.test.ts';
 const VIEW = 'test/actor/view.test.ts';
 const WRITE_BUFFER = 'test/partition/write-buffer.test.ts';
 const READER = 'test/log/log-reader.test.ts';
+const WALK = 'test/record/walk-usual-records.test.ts';
 
 export const PARTITION_MUTANTS: readonly Mutant[] = [
   {
@@ -34,6 +35,50 @@ export const PARTITION_MUTANTS: readonly Mutant[] = [
     piece: 'if (readLastOffsetDelta(bytes, at) !== recordCount - 1) {',
     replacement: 'if (readLastOffsetDelta(bytes, at) < 0) {',
     caughtBy: { file: 'test/record/validate-batch.test.ts' },
+  },
+  {
+    name: 'record-not-added-up',
+    wrong: 'A record whose fields do not add up to its length is appended: nobody can read behind it.',
+    file: 'src/record/walk-usual-records.ts',
+    piece: '    if (position !== recordEnd) break;\n',
+    replacement: '',
+    caughtBy: { file: WALK },
+  },
+  {
+    name: 'record-beyond-batch',
+    wrong: 'A record that reaches past the end of its batch is appended.',
+    file: 'src/record/walk-usual-records.ts',
+    piece: '    if (recordEnd > end) break;\n',
+    replacement: '',
+    caughtBy: { file: WALK, name: 'stops before a record that is cut off' },
+  },
+  {
+    name: 'offset-deltas-not-checked',
+    wrong: 'A batch with gaps between its offsets is appended.',
+    file: 'src/record/walk-usual-records.ts',
+    piece: '    if (bits !== count << 1) break;\n',
+    replacement: '',
+    caughtBy: { file: WALK },
+  },
+  {
+    name: 'compacted-without-key',
+    wrong: 'A record without a key gets into a compacted topic.',
+    file: 'src/record/walk-usual-records.ts',
+    piece: 'else if (bits !== 1 || needsKeys) break;',
+    replacement: 'else if (bits !== 1) break;',
+    caughtBy: { file: WALK, name: 'stops before a record without a key, if keys are needed' },
+  },
+  {
+    name: 'newest-timestamp-missed',
+    wrong:
+      'A batch keeps a greatest timestamp that is not that of its records: time indexes and retention go wrong.',
+    file: 'src/record/validate-batch.ts',
+    piece: 'maxMs = Math.max(maxMs, baseTimestampMs + walk.maxDeltaMs);',
+    replacement: 'maxMs = baseTimestampMs + walk.maxDeltaMs;',
+    caughtBy: {
+      file: 'test/record/validate-batch.test.ts',
+      name: 'takes the times of all records into account, of whatever shape',
+    },
   },
   {
     name: 'acknowledged-before-fsync',
@@ -125,8 +170,8 @@ export const PARTITION_MUTANTS: readonly Mutant[] = [
     name: 'epoch-not-compared',
     wrong: 'A deleted topic gets another leader epoch, and its partition is opened.',
     file: 'src/broker/partition-lifecycle.ts',
-    piece: '        { key: topicKey(topic), modRevision: image.topicRevision(topic) },\n',
-    replacement: '',
+    piece: 'compare), ...existing],',
+    replacement: 'compare)],',
     caughtBy: {
       file: 'test/broker/supervisor.test.ts',
       name: 'leaves no epochs of a topic behind that was deleted while it was being opened',

@@ -64,6 +64,25 @@ export const PRODUCER_MUTANTS: readonly Mutant[] = [
     caughtBy: { file: STATES, name: 'begins with 0 again after 2^31 - 1' },
   },
   {
+    name: 'staged-with-batches-of-another',
+    wrong: 'A producer is judged by batches of one that was staged before it.',
+    file: 'src/log/producer-states.ts',
+    piece: '  while (batches.length > source.batches.length) batches.pop();\n',
+    replacement: '',
+    caughtBy: { file: STATES, name: 'stages a producer with nothing of those that were staged before' },
+  },
+  {
+    name: 'forgotten-producer-written-to',
+    wrong: 'What a producer writes after it was forgotten is noted where nobody looks.',
+    file: 'src/log/producer-states.ts',
+    piece: '    this.#newest = null; // It may have been forgotten too.\n',
+    replacement: '',
+    caughtBy: {
+      file: STATES,
+      name: 'knows a producer that was forgotten as the newest one, and writes again',
+    },
+  },
+  {
     name: 'staged-not-settled',
     wrong: 'Batches that could not be written still count as appended.',
     file: 'src/partition/partition-actor.ts',

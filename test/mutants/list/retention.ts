@@ -132,8 +132,8 @@ export const RETENTION_MUTANTS: readonly Mutant[] = [
     name: 'checkpoint-of-deleted-topic-stays',
     wrong: 'A topic made anew begins where the deleted one of its name ended.',
     file: 'src/broker/data-directory-state.ts',
-    piece: '        this.#checkpoints.delete(name);\n',
-    replacement: '',
+    piece: '      this.#checkpoints.delete(name);\n      this.#folders.delete(name);\n',
+    replacement: '      this.#folders.delete(name);\n',
     caughtBy: {
       file: 'test/broker/data-directory-state.test.ts',
       name: 'has forgotten a deleted topic, for good, before another one of its name can be made',
