@@ -79,7 +79,9 @@ export class BackgroundOpening {
 
   /** Has partitions opened before somebody waits for them, if they are not open. */
   openSoon(partitions: readonly SupervisedPartition[]): void {
-    for (const partition of partitions) if (partition.phase === 'closed') this.#soon.add(partition);
+    // What a crash left behind is opened at the recovery's own pace.
+    for (const partition of partitions)
+      if (partition.phase === 'closed' && !this.#leftBehind.has(partition)) this.#soon.add(partition);
     this.#openSoon();
   }
 
@@ -100,7 +102,7 @@ export class BackgroundOpening {
     }
     if (group.length === 0) return;
     this.#soonUnderWay += group.length;
-    // What fails is told to who asks for it, and tried again with the next retention check.
+    // What fails is told to who asks for it, and tried again then.
     this.#lifecycle.openAll(group, () => {
       this.#soonUnderWay--;
       this.#openSoon();

@@ -128,7 +128,7 @@ export class Broker {
       writeBuffer: writeBufferOf(config),
       // The largest record batch must fit.
       readBuffer: new front.ReadBuffer(Math.max(config.readBufferBytes, config.socketRequestMaxBytes)),
-      readPace: new front.MeasuredReadPace(systemClock, () => process.resourceUsage().fsRead),
+      readPace: () => new front.MeasuredReadPace(systemClock, () => process.resourceUsage().fsRead),
       supervisor,
       coordinator: supervisor.coordinator,
       clock: systemClock,

@@ -30,7 +30,7 @@ import {
   partitionFolderName,
   readMetaProperties,
 } from '../log/data-directory.js';
-import { severalAtOnce } from '../log/in-turn.js';
+import { runSteps, severalAtOnce } from '../log/in-turn.js';
 import type { LogToMeasure } from '../log/measure-recovery.js';
 import type { LogRecovery } from '../log/open-log.js';
 import { readPartitionTopicId } from '../log/partition-metadata.js';
@@ -369,22 +369,15 @@ export class DataDirectoryState {
     partitions: number,
     done: (error: Error | null) => void,
   ): void {
-    const { disk, clock, path } = this.#options;
-    const present = new Set(disk.list(path));
     const names = Array.from({ length: partitions }, (_, index) =>
       partitionFolderName(topic, toPartitionIndex(index)),
     );
-    const remove = (name: string, next: (error: Error | null) => void): void => {
-      if (present.has(name) && this.#belongsTo(topicId, name))
-        deletePartitionFolder(disk, clock, join(path, name), 0, next);
-      else next(null);
-    };
     for (const name of names) {
       this.#checkpoints.delete(name);
       this.#folders.delete(name);
       this.#partitions.delete(name);
     }
-    severalAtOnce(names, REMOVALS_MAX, remove, (error) => {
+    runSteps(this.#options.clock, [(next) => this.#removeFolders(topicId, names, next)], (error) => {
       if (error) {
         done(error);
         return;
@@ -393,6 +386,18 @@ export class DataDirectoryState {
       this.#changed = true;
       this.#write();
     });
+  }
+
+  /** Those that still bear the id. Throws DiskError. */
+  #removeFolders(topicId: TopicId, names: readonly string[], done: (error: Error | null) => void): void {
+    const { disk, clock, path } = this.#options;
+    const present = new Set(disk.list(path));
+    const left = names.filter((name) => present.has(name));
+    const remove = (name: string, next: (error: Error | null) => void): void => {
+      if (this.#belongsTo(topicId, name)) deletePartitionFolder(disk, clock, join(path, name), 0, next);
+      else next(null);
+    };
+    severalAtOnce(left, REMOVALS_MAX, remove, done);
   }
 
   #belongsTo(topicId: TopicId, name: string): boolean {

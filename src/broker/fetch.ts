@@ -12,9 +12,8 @@ import type { Logger } from '../base/log.js';
 import type { Disk } from '../io/disk.js';
 import type { FetchCounters } from './metrics/counters.js';
 import { type SeenOffsets, type Sight, seenOffsets, seePartition } from './partition-sight.js';
-import { type BatchReadResult, readBatches } from './read-batches.js';
+import { type BatchReadResult, READ_COST_BYTES, readBatches } from './read-batches.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
-import type { ReadPace } from './read-pace.js';
 import type { PartitionEntry } from './topic-table.js';
 
 export interface FetchTarget {
@@ -51,7 +50,6 @@ export interface FetchPorts {
   readonly disk: Disk;
   readonly logger: Logger;
   readonly readBuffer: ReadBuffer;
-  readonly readPace: ReadPace;
   readonly counters: FetchCounters;
   /** Opens partitions that have no route; calls back when each has one or has failed. May call back at once. */
   readonly withRoutes: (entries: readonly PartitionEntry[], done: () => void) => void;
@@ -268,7 +266,7 @@ class Reading {
         this.#read?.run.release();
         this.#read = { run, records, nextOffset };
         this.#firstBatchBytes = 0;
-        this.#turnBytes += records.length;
+        this.#turnBytes += Math.max(records.length, READ_COST_BYTES);
         if (!isEmptied) this.#add(sight);
         return;
       }

@@ -35,10 +35,9 @@ export class LoneBatch {
 
   /** All that came with a read of a socket was submitted, if there was something. */
   submitted(): void {
-    if (this.#planned || this.#lone() === null) return;
     const restedMs = this.#clock.monotonicMs() - this.#lastMs;
     this.#lastMs += restedMs;
-    if (restedMs < RESTED_MS) return;
+    if (restedMs < RESTED_MS || this.#planned || this.#lone() === null) return;
     if (this.#passing > 0) {
       this.#passing--;
       return;

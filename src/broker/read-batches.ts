@@ -8,7 +8,6 @@ import type { Found } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
 import { readBatchBytes, readRecordCount } from '../record/batch-header.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
-import type { ReadPace } from './read-pace.js';
 import type { Route } from './topic-table.js';
 
 export interface BatchRead {
@@ -43,11 +42,12 @@ export interface BatchReadPorts {
   readonly disk: Disk;
   readonly logger: Logger;
   readonly readBuffer: ReadBuffer;
-  readonly readPace: ReadPace;
 }
 
 /** This close to the end of a log its pages are certainly in the cache. */
 const HOT_BYTES = 4 * 1024 * 1024;
+/** What a read counts for at least where turns are shared out: its call takes as long as so many bytes from the page cache. */
+export const READ_COST_BYTES = 64 * 1024;
 /** A read is never smaller: it must hold a batch header to tell how large the first batch is. */
 const MINIMUM_READ_BYTES = 64;
 
@@ -62,9 +62,12 @@ export function readBatches(
   const length = Math.min(run.bytes.length, Math.max(wantedBytes, MINIMUM_READ_BYTES), availableBytes);
   const into = run.bytes.subarray(0, length);
   const isCached = found.segmentBaseOffset === published.segmentBaseOffset && availableBytes <= HOT_BYTES;
-  if (!isCached && !ports.readPace.mayBlock) {
+  const { pace } = read.route;
+  if (!isCached && !pace.mayBlock) {
     ports.readBuffer.counts.coldReads++;
+    const ended = pace.elsewhere();
     ports.disk.readLater(found.file, found.position, into, (error, bytes) => {
+      ended();
       done(error ? failed(read, error, ports) : arrived(read, into, bytes, ports));
     });
     return false;
@@ -72,7 +75,8 @@ export function readBatches(
   ports.readBuffer.counts.hotReads++;
   let bytes: number;
   try {
-    bytes = ports.readPace.timed(() => ports.disk.read(found.file, found.position, into));
+    const readHere = (): number => ports.disk.read(found.file, found.position, into);
+    bytes = isCached ? readHere() : pace.here(length, readHere);
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
     done(failed(read, error, ports));

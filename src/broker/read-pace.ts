@@ -1,52 +1,80 @@
-// Whether the router's thread may read a segment itself. From the page cache it should: that costs half of what a helper thread
-// costs. From a disk that has to turn or seek it must not, for meanwhile nobody is served. Nothing tells beforehand what is in
-// the page cache, so the reads themselves tell: one that waited for a disk has all reads go to the helper threads for a hundred
-// times as long. Hence the thread waits for disks no more than a hundredth of its time, and one read at a time.
+// Whether the router's thread may read old data of a data directory itself. From the page cache it should: that costs half of what a
+// helper thread costs. From a disk that has to turn or seek, or that dies, it must not, for meanwhile nobody is served. Nothing tells
+// beforehand what is in the page cache, so the reads themselves tell:
+//
+//   a helper thread reads first. If that was quick, this thread may read for a second, then a helper has its turn again
+//   what reads on this thread take longer than the page cache would is added up. Once it is more than some milliseconds, the
+//   thread reads nothing for a hundred times as long
+//
+// So the thread waits for disks about a hundredth of its time. A disk that hangs holds it only if it hangs within a second after a quick
+// read, as it would hold one of Kafka's network threads.
 import type { Clock } from '../base/clock.js';
-
-/** A read of a MiB from the page cache takes a fifth of it, on fresh memory of a virtual machine half. */
-const SLOW_MS = 2;
-/** Such a read waited, whatever the system says of its disks: not all file systems are counted there. */
-const VERY_SLOW_MS = 20;
-const REST_FACTOR = 100;
 
 export interface ReadPace {
   /** Whether data that may not be in the page cache may be read on this thread now. */
   readonly mayBlock: boolean;
-  /** Reads, and takes note of how long that took. */
-  readonly timed: <Result>(read: () => Result) => Result;
+  /** Reads so many bytes on this thread, and takes note of how long that took. */
+  readonly here: <Result>(bytes: number, read: () => Result) => Result;
+  /** A helper thread begins to read; to be called when it has ended. */
+  readonly elsewhere: () => () => void;
 }
+
+/** What the page cache takes for a read, and for each byte on fresh memory of a virtual machine. */
+const CALL_MS = 0.1;
+const BYTE_MS = 0.6 / 2 ** 20;
+/** A helper thread's read with the way there and back, if nothing is awaited. */
+const QUICK_MS = 2;
+const TRUST_MS = 1000;
+const WAITED_MAX_MS = 10;
+const REST_FACTOR = 100;
+/** A read that was late though the process read nothing from a disk waited for a processor, or for a file system that is not counted. */
+const UNCOUNTED_SHARE = 0.1;
 
 export class MeasuredReadPace implements ReadPace {
   readonly #clock: Clock;
   readonly #diskReads: () => number;
   #diskReadsSeen = 0;
-  #restUntilMs = 0;
+  #trustedUntilMs = Number.NEGATIVE_INFINITY;
+  #restUntilMs = Number.NEGATIVE_INFINITY;
+  /** Since a helper's read was last quick. */
+  #waitedMs = 0;
 
-  /** `diskReads` tells how often the process has read from a disk: a thread that had to wait for a processor is slow as well. */
+  /** `diskReads` tells how much the process has read from disks. */
   constructor(clock: Clock, diskReads: () => number) {
     this.#clock = clock;
     this.#diskReads = diskReads;
   }
 
   get mayBlock(): boolean {
-    return this.#clock.monotonicMs() >= this.#restUntilMs;
+    return this.#clock.monotonicMs() < this.#trustedUntilMs;
   }
 
-  timed<Result>(read: () => Result): Result {
+  elsewhere(): () => void {
+    const startMs = this.#clock.monotonicMs();
+    return () => {
+      const nowMs = this.#clock.monotonicMs();
+      if (nowMs - startMs >= QUICK_MS || nowMs < this.#restUntilMs) return;
+      this.#trustedUntilMs = nowMs + TRUST_MS;
+      this.#waitedMs = 0;
+    };
+  }
+
+  here<Result>(bytes: number, read: () => Result): Result {
     const startMs = this.#clock.monotonicMs();
     try {
       return read();
     } finally {
-      const tookMs = this.#clock.monotonicMs() - startMs;
-      if (tookMs >= SLOW_MS) this.#wasSlow(tookMs);
+      const lateMs = this.#clock.monotonicMs() - startMs - CALL_MS - bytes * BYTE_MS;
+      if (lateMs > 0) this.#wasLate(lateMs);
     }
   }
 
-  #wasSlow(tookMs: number): void {
+  #wasLate(lateMs: number): void {
     const diskReads = this.#diskReads();
-    const waited = diskReads !== this.#diskReadsSeen || tookMs >= VERY_SLOW_MS;
+    this.#waitedMs += diskReads === this.#diskReadsSeen ? lateMs * UNCOUNTED_SHARE : lateMs;
     this.#diskReadsSeen = diskReads;
-    if (waited) this.#restUntilMs = this.#clock.monotonicMs() + tookMs * REST_FACTOR;
+    if (this.#waitedMs < WAITED_MAX_MS) return;
+    this.#trustedUntilMs = Number.NEGATIVE_INFINITY;
+    this.#restUntilMs = this.#clock.monotonicMs() + this.#waitedMs * REST_FACTOR;
   }
 }

@@ -52,7 +52,8 @@ export interface RouterOptions {
   readonly advertise: string | null;
   readonly writeBuffer: WriteBuffer;
   readonly readBuffer: ReadBuffer;
-  readonly readPace: ReadPace;
+  /** Makes the pace of a data directory. */
+  readonly readPace: () => ReadPace;
   readonly supervisor: Supervisor;
   readonly coordinator: GroupCoordinator;
   readonly clock: Clock;
@@ -101,6 +102,8 @@ export class Router {
   readonly #bySlot = new Map<number, Map<number, PartitionEntry>>();
   readonly #waitingForRoom = new Set<Connection>();
   readonly #fullDirectories = new Set<string>();
+  /** By data directory. */
+  readonly #paces = new Map<string, ReadPace>();
   readonly #producerIds = new ProducerIds((reply) => this.ask({ type: 'allocate-producer-ids' }, reply));
   readonly #sharedReceive: Buffer;
   readonly #loneBatch: LoneBatch;
@@ -298,7 +301,7 @@ export class Router {
 
   /** Starts a fetch; `done` is called once, also with an answer of errors only. It may be called at once. */
   fetch(request: FetchRequest, connection: Connection, done: (answer: FetchAnswer) => void): Fetch {
-    const { clock, disk, logger, readBuffer, readPace, later } = this.options;
+    const { clock, disk, logger, readBuffer, later } = this.options;
     const fetch = new Fetch(
       this.#draining ? { ...request, maxWaitMs: 0 } : request,
       {
@@ -306,7 +309,6 @@ export class Router {
         disk,
         logger,
         readBuffer,
-        readPace,
         counters: this.counters.fetches,
         withRoutes: (entries, opened) => this.withRoutes(entries, opened),
         inTurn: (read) => connection.readInTurn(read),
@@ -324,9 +326,9 @@ export class Router {
     connection: Connection,
     { push, ended }: Pick<SubscriptionPorts, 'push' | 'ended'>,
   ): Subscription {
-    const { disk, logger, readBuffer, readPace, later } = this.options;
+    const { disk, logger, readBuffer, later } = this.options;
     const subscription = new Subscription(options, {
-      ...{ disk, logger, readBuffer, readPace, later, push, ended },
+      ...{ disk, logger, readBuffer, later, push, ended },
       withRoutes: (entries, opened) => this.withRoutes(entries, opened),
       inTurn: (read) => connection.readInTurn(read),
     });
@@ -475,9 +477,18 @@ export class Router {
       view: new ViewReader(worker.views, image.slot, image.generation),
       reader: new LogReader({ directory: image.directory, disk: this.options.disk }),
       traffic: entry.topic.traffic,
+      pace: this.#paceOf(dirname(image.directory)),
     };
     this.#bySlot.get(image.worker)?.set(image.slot, entry);
     entry.wake();
+  }
+
+  #paceOf(directory: string): ReadPace {
+    const known = this.#paces.get(directory);
+    if (known) return known;
+    const pace = this.options.readPace();
+    this.#paces.set(directory, pace);
+    return pace;
   }
 
   #dropRoute(entry: PartitionEntry): void {

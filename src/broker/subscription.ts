@@ -12,7 +12,7 @@
 import { assert } from '../base/assert.js';
 import type { ErrorName } from '../base/errors.js';
 import { type SeenOffsets, type Sight, seenOffsets, seePartition } from './partition-sight.js';
-import { type BatchReadPorts, type BatchReadResult, readBatches } from './read-batches.js';
+import { type BatchReadPorts, type BatchReadResult, READ_COST_BYTES, readBatches } from './read-batches.js';
 import type { ReadRun } from './read-buffer.js';
 import type { PartitionEntry } from './topic-table.js';
 
@@ -288,7 +288,7 @@ export class Subscription {
         stream.offset = nextOffset;
         stream.nextBatchBytes = 0;
         this.#creditBytes -= records.length;
-        if (this.#turn) this.#turn.leftBytes -= records.length;
+        if (this.#turn) this.#turn.leftBytes -= Math.max(records.length, READ_COST_BYTES);
         this.#push(stream, sight, { error: 'NONE', records, release: run.release });
         this.#line(stream);
         return;

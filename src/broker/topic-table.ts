@@ -12,6 +12,7 @@ import type { LeaderEpochs } from '../log/leader-epochs.js';
 import type { LogReader } from '../log/log-reader.js';
 import type { TopicImage } from './messages.js';
 import { Traffic } from './metrics/counters.js';
+import type { ReadPace } from './read-pace.js';
 import type { WorkerLink } from './worker-link.js';
 
 /** Where and how the router reaches a partition that is open. */
@@ -27,6 +28,8 @@ export interface Route {
   readonly reader: LogReader;
   /** The topic's. */
   readonly traffic: Traffic;
+  /** Of the data directory. */
+  readonly pace: ReadPace;
 }
 
 /** A partition as the router sees it. Lives as long as its topic. */

@@ -83,6 +83,7 @@ export class BatchDelivery implements Recipient {
   }
 
   failed(index: number, error: OdradekError): void {
+    assert(!this.#errors.has(index) && this.#results[index] === undefined, 'a message was answered twice');
     this.#errors.set(index, error);
     this.#answered();
   }

@@ -176,9 +176,11 @@ export class NodeDisk implements Disk {
   }
 
   list(directory: string): string[] {
-    // Asked before, because a folder that is to be made anew is not there, and an error takes ten times as long as an answer.
-    if (!fs.existsSync(directory)) return [];
-    return attempt(directory, 'list', () => orIfMissing(() => fs.readdirSync(directory).sort(), []));
+    return attempt(directory, 'list', () => {
+      // Asked before, because a folder that is to be made anew is not there, and an error takes ten times as long as an answer.
+      if (fs.statSync(directory, { throwIfNoEntry: false }) === undefined) return [];
+      return orIfMissing(() => fs.readdirSync(directory).sort(), []);
+    });
   }
 
   makeDirectory(path: string): void {
@@ -255,7 +257,7 @@ export class NodeDisk implements Disk {
     let descriptor: number;
     try {
       // Opening and closing take less time than a way to the thread pool and back.
-      descriptor = fs.openSync(path, 'r');
+      descriptor = this.#files.openOnce(path);
     } catch (error) {
       setImmediate(finish, error);
       return;

@@ -263,6 +263,11 @@ export class OpenFiles {
     throw new DiskError('ENOENT', file.path, 'cannot open again: another file has its name');
   }
 
+  /** A descriptor for reading that the caller closes at once. Throws the system's error. */
+  openOnce(path: string): number {
+    return this.#openDescriptor(path, constants.O_RDONLY);
+  }
+
   #openDescriptor(path: string, flags: number): number {
     while (true) {
       try {

@@ -45,16 +45,25 @@ export function severalAtOnce<Item>(
   const remaining = items.values();
   let left = Math.max(1, Math.min(lanes, items.length));
   let failure: Error | null = null;
-  const ended: StepDone = (error) => {
-    failure ??= error;
-    if (--left === 0) done(failure);
+  const goOn = (): void => {
+    // A loop, because a step may call back at once.
+    for (let isOver = true; isOver; ) {
+      const following = failure ? null : remaining.next();
+      if (!following || following.done) {
+        if (--left === 0) done(failure);
+        return;
+      }
+      let isAtOnce = true;
+      isOver = false;
+      step(following.value, (error) => {
+        failure ??= error;
+        if (isAtOnce) isOver = true;
+        else goOn();
+      });
+      isAtOnce = false;
+    }
   };
-  const next: StepDone = (error) => {
-    const following = error || failure ? null : remaining.next();
-    if (!following || following.done) ended(error);
-    else step(following.value, next);
-  };
-  for (let lane = left; lane > 0; lane--) next(null);
+  for (let lane = left; lane > 0; lane--) goOn();
 }
 
 /**

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { type Offset, toOffset } from '../base/ids.js';
 import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { BatchWalker } from './batch-walker.js';
-import { parseSegmentFileName, segmentFileName } from './file-names.js';
+import { CLEANED_SUFFIX, parseSegmentFileName, parseSwapFileName, segmentFileName } from './file-names.js';
 import { findEntryBehind, findOffsetEntry, offsetEntryCount } from './offset-index.js';
 import {
   findTimeEntry,
@@ -425,10 +425,7 @@ export class LogReader {
   }
 
   #refresh(): void {
-    this.#bases = this.#disk.list(this.#directory).flatMap((name) => {
-      const parsed = parseSegmentFileName(name);
-      return parsed?.suffix === 'log' ? [parsed.baseOffset] : [];
-    });
+    this.#bases = segmentsAmong(this.#disk.list(this.#directory));
     const present = new Set(this.#bases);
     // A read that began before a deletion may have left a hint after it, for a segment that is not open here any more.
     for (const [offset, { segmentBaseOffset }] of this.#hints) {
@@ -455,6 +452,19 @@ export class LogReader {
   #closeRetired(): void {
     for (const file of this.#retired.splice(0)) this.#disk.close(file);
   }
+}
+
+/** Base offsets of the segments, ascending, but for those that another one has the place of already (compaction/swap.ts, step 4). */
+function segmentsAmong(names: readonly string[]): Offset[] {
+  const swaps = names
+    .flatMap((name) => parseSwapFileName(name) ?? [])
+    .filter(({ baseOffset }) => !names.includes(segmentFileName(baseOffset, 'log') + CLEANED_SUFFIX));
+  const isReplaced = (offset: Offset): boolean =>
+    swaps.some(({ baseOffset, endOffset }) => baseOffset < offset && offset < endOffset);
+  return names.flatMap((name) => {
+    const parsed = parseSegmentFileName(name);
+    return parsed?.suffix === 'log' && !isReplaced(parsed.baseOffset) ? [parsed.baseOffset] : [];
+  });
 }
 
 function found(segment: ReadSegment, position: number, endPosition: number): Found {

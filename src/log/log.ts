@@ -675,7 +675,8 @@ export class Log {
 
   /** Nothing was ever written, and nothing is lost with the folder: whoever opens the log next makes what is missing. */
   get #isUntouched(): boolean {
-    const isEmpty = this.#segments.every(({ bytes }) => bytes === 0);
+    // A segment that was cut is dirty: on the disk it may not be empty.
+    const isEmpty = this.#segments.every(({ bytes, dirty }) => bytes === 0 && !dirty);
     const isUnsaved = this.#epochs.mustSave(this.#logEndOffset) || this.#snapshots.pending;
     return isEmpty && this.#folder.unsynced && !isUnsaved && !this.#offline;
   }

@@ -60,7 +60,7 @@ export type ProducerRefusal = 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'INVALID_PRODUCER
 export const KNOWN_BATCHES_MAX = 5;
 /** Producers of a partition that are remembered: about 4 MiB at the most. */
 const PRODUCERS_MAX = 5000;
-const SPARE_MAX = 16;
+const SPARE_MAX = 64;
 
 type Mutable<Type> = { -readonly [Name in keyof Type]: Type[Name] };
 
@@ -69,13 +69,17 @@ interface Kept extends Mutable<Omit<ProducerState, 'batches'>> {
   batches: Mutable<KnownBatch>[];
 }
 
+/**
+ * Staged producers that were settled, to be used again by whatever partition is next on this thread: a group of batches makes no new
+ * ones.
+ */
+const spare: Kept[] = [];
+
 export class ProducerStates {
   /** Who wrote last stands last. */
   readonly #producers = new Map<number, Kept>();
   /** Producers of batches that were accepted and not yet appended, as they will be then. */
   readonly #staged = new Map<number, Kept>();
-  /** Objects of staged ones, to be used again: a group of batches makes no new ones. */
-  readonly #spare: Kept[] = [];
   /** Who wrote last. */
   #newest: Kept | null = null;
   readonly #producersMax: number;
@@ -137,7 +141,7 @@ export class ProducerStates {
     const producerId = readProducerId(bytes, at);
     let producer = this.#staged.get(producerId);
     if (!producer) {
-      producer = this.#spare.pop() ?? newProducer(producerId);
+      producer = spare.pop() ?? newProducer(producerId);
       copyInto(producer, this.#producers.get(producerId) ?? newProducer(producerId));
       this.#staged.set(producerId, producer);
     }
@@ -148,7 +152,7 @@ export class ProducerStates {
   settle(): void {
     if (this.#staged.size === 0) return;
     for (const producer of this.#staged.values()) {
-      if (this.#spare.length < SPARE_MAX) this.#spare.push(producer);
+      if (spare.length < SPARE_MAX) spare.push(producer);
     }
     this.#staged.clear();
   }

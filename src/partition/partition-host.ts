@@ -418,26 +418,31 @@ export class PartitionHost {
     const { submissions, clock, later } = this.#options;
     const startMs = clock.monotonicMs();
     this.#takeGroup();
-    if (startMs - this.#idleSinceMs < BRISK_MS) this.#workOn(startMs + SHIFT_MS);
-    this.#idleSinceMs = clock.monotonicMs();
+    this.#idleSinceMs =
+      startMs - this.#idleSinceMs < BRISK_MS ? this.#workOn(startMs + SHIFT_MS) : clock.monotonicMs();
     if (submissions.available > 0) later(() => this.#work());
     else this.#wait();
   }
 
   /**
    * Where one small group follows another it costs less to wait for the next one with the whole thread than through its event
-   * loop. What waits for the disk, or for room in the ring, needs the loop.
+   * loop. What waits for the disk, for a log that is opened, or for room in the ring, needs the loop. Returns since when there is nothing to do.
    */
-  #workOn(endMs: number): void {
+  #workOn(endMs: number): number {
     const { submissions, clock } = this.#options;
-    while (this.#unanswered === 0 && this.#overflow.length === 0 && submissions.available === 0) {
+    for (;;) {
       const nowMs = clock.monotonicMs();
-      if (nowMs >= endMs) return;
+      if (nowMs >= endMs || submissions.available > 0 || !this.#hasNothingElse) return nowMs;
       const hasMore = submissions.hold(endMs - nowMs);
       this.#heldMs += clock.monotonicMs() - nowMs;
-      if (!hasMore) return;
+      if (!hasMore) return nowMs;
       this.#takeGroup();
     }
+  }
+
+  get #hasNothingElse(): boolean {
+    const isWaiting = this.#unanswered > 0 || this.#overflow.length > 0 || this.#opening.size > 0;
+    return !(isWaiting || this.#draining);
   }
 
   #takeGroup(): void {

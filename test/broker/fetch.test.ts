@@ -39,7 +39,6 @@ class Scene extends PartitionScene {
         disk: this.machine.disk,
         logger: this.machine.logger,
         readBuffer: this.readBuffer,
-        readPace: this.readPace,
         counters: new FetchCounters(),
         withRoutes: (_entries, done) => {
           if (this.routing) this.routing.push(done);
@@ -345,8 +344,7 @@ describe('Fetch', () => {
   });
 
   it('reads sealed segments at once where it may', () => {
-    const scene = new Scene({ readBytes: 16 * CHUNK_BYTES });
-    scene.readPace = READ_AT_ONCE;
+    const scene = new Scene({ readBytes: 16 * CHUNK_BYTES, pace: READ_AT_ONCE });
     scene.partition(0).add(30);
     const asked = scene.fetch({}, [{ index: 0 }]);
     const [fetched] = scene.take(asked.answer());
@@ -428,13 +426,13 @@ describe('Fetch', () => {
 
   it('gives consumers every record once and in order, whatever happens beside them', () => {
     withSeeds(40, (random) => {
-      const scene = new Scene({ readBytes: 12 * CHUNK_BYTES });
-      scene.readPace = {
+      const pace = {
         ...READ_AT_ONCE,
         get mayBlock() {
           return chance(random, 1, 2);
         },
       };
+      const scene = new Scene({ readBytes: 12 * CHUNK_BYTES, pace });
       const positions = [0, 1, 2, 3].map(() => range(0, PARTITIONS).map(() => 0));
       const under: { consumer: number; targets: { index: number; offset: number }[]; asked: Asked }[] = [];
       const step = () => {

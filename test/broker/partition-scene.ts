@@ -6,7 +6,6 @@ import { createViews, ViewReader, ViewWriter } from '../../src/actor/view.js';
 import { present } from '../../src/base/assert.js';
 import { toBrokerId, toLeaderEpoch, toOffset, toTopicId } from '../../src/base/ids.js';
 import { ReadBuffer } from '../../src/broker/read-buffer.js';
-import type { ReadPace } from '../../src/broker/read-pace.js';
 import { type PartitionEntry, TopicTable } from '../../src/broker/topic-table.js';
 import { WorkerLink } from '../../src/broker/worker-link.js';
 import { resolveTopicConfig } from '../../src/config/topic-config.js';
@@ -89,13 +88,12 @@ export class PartitionScene {
   readonly topics = new TopicTable();
   readonly partitions: Partition[] = [];
   readonly readBuffer: ReadBuffer;
-  readPace: ReadPace = READ_LATER;
   /** Routes are found when this is called; at once while null. */
   routing: (() => void)[] | null = null;
   /** Reads run when their turn comes; at once while null. */
   turns: ((over: () => void) => void)[] | null = null;
 
-  constructor({ readBytes = 64 * CHUNK_BYTES } = {}) {
+  constructor({ readBytes = 64 * CHUNK_BYTES, pace = READ_LATER } = {}) {
     this.readBuffer = new ReadBuffer(readBytes, CHUNK_BYTES);
     const broker = toBrokerId(1);
     const state = {
@@ -123,6 +121,7 @@ export class PartitionScene {
         dataDirectory: dirname(directory),
         reader: new LogReader({ directory, disk: this.machine.disk }),
         traffic: entry.topic.traffic,
+        pace,
       };
       this.partitions.push(new Partition(entry, log, new ViewWriter(views, index)));
     }

@@ -1,9 +1,12 @@
 import type { ReadPace } from '../../src/broker/read-pace.js';
 
-const timed = <Result>(read: () => Result): Result => read();
+const READS: Pick<ReadPace, 'here' | 'elsewhere'> = {
+  here: (_bytes, read) => read(),
+  elsewhere: () => () => {},
+};
 
 /** What is not certainly in the page cache is read in later turns. */
-export const READ_LATER: ReadPace = { mayBlock: false, timed };
+export const READ_LATER: ReadPace = { ...READS, mayBlock: false };
 
 /** Everything is read at once. */
-export const READ_AT_ONCE: ReadPace = { mayBlock: true, timed };
+export const READ_AT_ONCE: ReadPace = { ...READS, mayBlock: true };

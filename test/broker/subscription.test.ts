@@ -41,7 +41,7 @@ class Peer {
     this.subscription = new Subscription(
       { creditBytes, pushBytesMax },
       {
-        ...{ disk, logger, readBuffer: scene.readBuffer, readPace: scene.readPace },
+        ...{ disk, logger, readBuffer: scene.readBuffer },
         withRoutes: (_entries, done) => {
           if (scene.routing) scene.routing.push(done);
           else done();

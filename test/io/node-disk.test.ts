@@ -159,7 +159,16 @@ describe('NodeDisk', () => {
     expect(disk.openDescriptors).toBe(1);
   });
 
-  it('gives descriptors back when the process has no more', () => {
+  it('tells a folder that cannot be looked at from one that is not there', () => {
+    const disk = new NodeDisk();
+    expect(disk.list(join(root, 'missing'))).toEqual([]);
+    const [one, other] = [join(root, 'one'), join(root, 'other')];
+    fs.symlinkSync(one, other);
+    fs.symlinkSync(other, one);
+    expect(() => disk.list(one)).toThrow(/ELOOP/);
+  });
+
+  it('gives descriptors back when the process has no more', async () => {
     const disk = new NodeDisk({ openFilesMax: 1_000_000 });
     fs.mkdirSync(join(root, 'many'));
     const taken: number[] = [];
@@ -173,7 +182,9 @@ describe('NodeDisk', () => {
     }
     const file = disk.open(join(root, 'one more'), 'write');
     expect(disk.openDescriptors).toBe(10);
+    const synced = await new Promise((resolve) => disk.syncDirectory(root, resolve));
     for (const descriptor of taken) fs.closeSync(descriptor);
+    expect(synced).toBeNull();
     disk.write(file, 0, [Buffer.from('x')]);
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AssertionError } from '../../src/base/assert.js';
 import { SimulatedClock } from '../../src/base/simulated-clock.js';
 import { DiskError } from '../../src/io/disk.js';
-import { inTurn, runSteps } from '../../src/log/in-turn.js';
+import { inTurn, runSteps, severalAtOnce } from '../../src/log/in-turn.js';
 
 const failure = new DiskError('EIO', '/file', 'cannot');
 
@@ -67,5 +67,66 @@ describe('runSteps', () => {
     };
     expect(() => runSteps(clock, [(next) => next(null)], fail)).toThrow(failure);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('severalAtOnce', () => {
+  it('has so many under way at a time, and begins the next one when one has ended', () => {
+    const clock = new SimulatedClock();
+    let underWay = 0;
+    const most: number[] = [];
+    const ended: (Error | null)[] = [];
+    severalAtOnce(
+      [5, 1, 4, 2, 3],
+      2,
+      (ms, next) => {
+        most.push(++underWay);
+        clock.after(ms, () => {
+          underWay--;
+          next(null);
+        });
+      },
+      (error) => ended.push(error),
+    );
+    clock.advance(7);
+    expect(ended).toEqual([]);
+    clock.advance(2);
+    expect(ended).toEqual([null]);
+    expect(most).toEqual([1, 2, 2, 2, 2]);
+  });
+
+  it('takes any number of steps that call back at once', () => {
+    let ran = 0;
+    const ended: (Error | null)[] = [];
+    const items = Array.from({ length: 100_000 }, (_, index) => index);
+    const step = (_item: number, next: (error: null) => void): void => {
+      ran++;
+      next(null);
+    };
+    severalAtOnce(items, 64, step, (error) => ended.push(error));
+    expect(ran).toBe(100_000);
+    expect(ended).toEqual([null]);
+    severalAtOnce([], 64, step, (error) => ended.push(error));
+    expect(ended).toEqual([null, null]);
+  });
+
+  it('begins nothing after an error, and tells it when those under way have ended', () => {
+    const clock = new SimulatedClock();
+    const begun: number[] = [];
+    const ended: (Error | null)[] = [];
+    severalAtOnce(
+      [1, 2, 3, 4],
+      3,
+      (item, next) => {
+        begun.push(item);
+        clock.after(item, () => next(item === 1 ? failure : null));
+      },
+      (error) => ended.push(error),
+    );
+    clock.advance(2);
+    expect(ended).toEqual([]);
+    clock.advance(1);
+    expect(ended).toEqual([failure]);
+    expect(begun).toEqual([1, 2, 3]);
   });
 });

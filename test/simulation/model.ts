@@ -412,12 +412,11 @@ export class Model {
       () => `batch ${batch.id} in ${log.name} has log append time ${logAppendTimeMs}`,
     );
     batch.logAppendTimeMs = logAppendTimeMs;
-    judge(
-      logStartOffset >= 0 && logStartOffset <= baseOffset + batch.timestampsMs.length,
-      () => `batch ${batch.id} at ${baseOffset} of ${log.name}, whose log starts at ${logStartOffset}`,
-    );
     this.#put(log, batch, baseOffset);
     const end = baseOffset + batch.timestampsMs.length;
+    // While a batch waits for the disk, its records may be deleted already.
+    if (logStartOffset > end) this.#started(log, batch.question, logStartOffset);
+    judge(logStartOffset >= 0, () => `${log.name} starts at ${logStartOffset}`);
     log.highFloor = Math.max(log.highFloor, end);
     log.durableEnd = Math.max(log.durableEnd, end - undurableMax(log.topic, batch.question));
   }
@@ -431,8 +430,9 @@ export class Model {
         () => `batch ${batch.id} is refused with ${error} instead of ${batch.flaw}`,
       );
     } else if (batch.flaw === null && SURELY_REFUSED.has(error) && !aboutTopic) {
+      // It may have come to a topic that was made anew since it was sent, with other limits.
       judge(
-        false,
+        this.#logOf(batch.question) === null,
         () =>
           `batch ${batch.id} for ${batch.topic}-${batch.partition} is refused with ${error} without reason`,
       );

@@ -282,7 +282,8 @@ export class SimulatedBroker {
       get mayBlock() {
         return chance(random, 0.5);
       },
-      timed: (read) => read(),
+      here: (_bytes, read) => read(),
+      elsewhere: () => () => {},
     };
   }
 
@@ -305,7 +306,7 @@ export class SimulatedBroker {
       advertise: null,
       writeBuffer,
       readBuffer,
-      readPace: this.#readPace(),
+      readPace: () => this.#readPace(),
       supervisor: {
         ask: (command, deadlineMs, reply) =>
           this.#supervisorLink.ask({ type: 'command', command }, deadlineMs, (result, failure) =>

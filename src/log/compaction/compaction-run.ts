@@ -46,8 +46,6 @@ export interface CompactionRunOptions {
   readonly swapping: (swap: SegmentSwap | null) => void;
   /** The segment takes the place of the swap's in the log. */
   readonly replaced: (swap: SegmentSwap, by: Segment) => void;
-  /** Nobody can open the files of the old segments any more. */
-  readonly removed: () => void;
 }
 
 export type RunDone = (error: Error | null, result: CompactionResult) => void;
@@ -385,9 +383,9 @@ export class CompactionRun {
   }
 
   #swap({ segments, endOffset, progress }: Rewriting, then: () => void): void {
-    const { disk, clock, directory, whenNotFlushing, replaced, removed, swapping } = this.#options;
+    const { disk, clock, directory, whenNotFlushing, replaced, swapping } = this.#options;
     const swap: SegmentSwap = new SegmentSwap({
-      ...{ disk, clock, directory, whenNotFlushing, segments, endOffset, removed },
+      ...{ disk, clock, directory, whenNotFlushing, segments, endOffset },
       replace: () => replaced(swap, this.#newSegment(segments, progress)),
     });
     swapping(swap);

@@ -249,20 +249,15 @@ export class Compactor {
         replaced: (swap, by) => {
           this.#options.replace(swap.segments, by);
           this.#swapping = [by];
-          this.#tellReaders(request);
+          this.#replacements = (this.#replacements + 1) | 0;
+          request.replaced();
         },
-        removed: () => this.#tellReaders(request),
       },
       request,
       done,
     );
     this.#run = run;
     run.start();
-  }
-
-  #tellReaders({ replaced }: CompactionRequest): void {
-    this.#replacements = (this.#replacements + 1) | 0;
-    replaced();
   }
 
   #ended(error: Error | null): void {

@@ -18,8 +18,8 @@
 //
 // Indexes and batches are never mixed: old indexes are durably gone before the new batches have the name (3 before 4), and new
 // ones come after it. In 4 the name passes from the old batches to the new ones in one step: a reader finds one or the other,
-// and never a gap. Until 5 the other old segments are there too; what they hold of the new one's offsets is old, but right,
-// and readers that opened them are told of that step as well.
+// and never a gap. Until 5 the other old segments are there too; readers that look into the folder
+// then know from the `.swap` file, and from the lack of base.log.cleaned, which ones to pass over.
 import { dirname, join } from 'node:path';
 import { assert, present } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
@@ -49,8 +49,6 @@ export interface SegmentSwapOptions {
   readonly whenNotFlushing: (run: () => void) => void;
   /** The new batches have their name: from here on the log consists of them. */
   readonly replace: () => void;
-  /** The other old segments, if there are any, have no names any more. Until now readers may have opened them nevertheless. */
-  readonly removed: () => void;
 }
 
 const INDEXES: readonly SegmentSuffix[] = ['index', 'timeindex', 'txnindex'];
@@ -119,7 +117,7 @@ export class SegmentSwap {
   }
 
   #complete(): Step[] {
-    const { disk, directory, segments, endOffset, replace, removed, whenNotFlushing } = this.#options;
+    const { disk, directory, segments, endOffset, replace, whenNotFlushing } = this.#options;
     const [first, ...others] = segments;
     assert(first, 'a swap replaces a segment');
     const { log, timeindex } = cleanedPaths(directory, first.baseOffset);
@@ -144,7 +142,7 @@ export class SegmentSwap {
       },
       (next) => disk.rename(timeindex, path('timeindex'), next),
       ...lastSteps({
-        ...{ disk, swap, removed, index: path('index') },
+        ...{ disk, swap, index: path('index') },
         others: others.flatMap((segment) => filesOf(directory, segment.baseOffset)),
       }),
     ];
@@ -252,18 +250,13 @@ interface LastSteps {
   readonly others: readonly string[];
   readonly swap: string;
   readonly index: string;
-  readonly removed?: () => void;
 }
 
 /** The end of step 5, and step 6: the other old files go for good, and then what says that the swap is not over. */
-function lastSteps({ disk, others, swap, index, removed }: LastSteps): Step[] {
+function lastSteps({ disk, others, swap, index }: LastSteps): Step[] {
   const syncFolder: Step = (next) => disk.syncDirectory(dirname(index), next);
   return [
-    (next) =>
-      removeAll(disk, others, (error) => {
-        if (!error && others.length > 0) removed?.();
-        next(error);
-      }),
+    (next) => removeAll(disk, others, next),
     syncFolder,
     (next) => disk.rename(swap, index, next),
     syncFolder,

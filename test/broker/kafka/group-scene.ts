@@ -110,7 +110,7 @@ export function groupScene(
     advertise: null,
     writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
     readBuffer: new ReadBuffer(64 * 1024),
-    readPace: READ_LATER,
+    readPace: () => READ_LATER,
     supervisor: { ask: () => expect.unreachable() },
     coordinator: { ask: (command, reply) => asked.push({ command, reply }) },
     clock,

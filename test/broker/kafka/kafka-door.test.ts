@@ -362,7 +362,7 @@ describe('KafkaDoor on internal topics', () => {
       advertise: null,
       writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
       readBuffer: new ReadBuffer(64 * KIB),
-      readPace: READ_LATER,
+      readPace: () => READ_LATER,
       supervisor: { ask: () => expect.unreachable() },
       coordinator: { ask: () => expect.unreachable() },
       clock,

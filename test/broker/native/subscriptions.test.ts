@@ -237,7 +237,7 @@ describe('Subscriptions to a partition that takes long to open', () => {
       ...{ brokerId, clusterId: 'a-cluster', config: parsed.config, advertise: null },
       writeBuffer: new WriteBuffer({ extentBytes: 4096, extents: 2, largeBytes: 0 }),
       readBuffer: new ReadBuffer(64 * 1024),
-      readPace: READ_LATER,
+      readPace: () => READ_LATER,
       // Answers when the test has it do so.
       supervisor: { ask: (_command, _deadlineMs, reply) => opening.push(reply) },
       coordinator: { ask: () => expect.unreachable() },

@@ -104,7 +104,7 @@ describe('LogReader, while segments are replaced', () => {
     expect(readBaseOffset(header, 0)).toBe(1);
   });
 
-  it('holds on to no old segment that it opened between the first replacement of a swap and the removal of the others', () => {
+  it('finds no old segment between the first replacement of a swap and the removal of the others, and holds on to none', () => {
     const machine = new LogMachine();
     const log = machine.open({ config });
     for (let segment = 0; segment < 3; segment++) {
@@ -112,9 +112,12 @@ describe('LogReader, while segments are replaced', () => {
       seal(machine, log);
     }
     const reader = new LogReader({ directory: DIRECTORY, disk: machine.disk });
-    const outcome = startCompaction(machine, log, { replaced: () => find(reader, log, 5) });
+    const seen: number[] = [];
+    const replaced = (): void => void seen.push(find(reader, log, 5).segmentBaseOffset);
+    const outcome = startCompaction(machine, log, { replaced });
     machine.clock.runUntil(() => outcome.isOver);
     expect(log.segmentCount).toBe(2);
+    expect(seen).toEqual([0]);
     const { file, segmentBaseOffset } = find(reader, log, 5);
     expect(segmentBaseOffset).toBe(0);
     expect(machine.disk.isCurrent(file)).toBe(true);

@@ -215,4 +215,28 @@ describe('Log', () => {
       machine.losePower();
     }
   });
+
+  it('flushes a log that recovery has emptied, before it is closed in good order', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const machine = new LogMachine(seed);
+      const log = machine.open({ config: NEVER });
+      append(log, ...batches(0, 3));
+      machine.settle();
+      machine.crash();
+      const file = machine.disk.open(`${DIRECTORY}/00000000000000000000.log`, 'write');
+      machine.disk.write(file, 16, [Buffer.from([0])]);
+      expect(machine.wait((done) => machine.disk.sync(file, done))).toBeNull();
+      machine.disk.close(file);
+      const cut = machine.open({ recovery: from(0), config: NEVER });
+      expect(cut.logEndOffset).toBe(0);
+      expect(machine.wait((done) => cut.close(done))).toBeNull();
+      machine.losePower();
+      machine.logger.lines.length = 0;
+      expect(machine.open({ recovery: { type: 'clean' }, config: NEVER }).logEndOffset, `seed ${seed}`).toBe(
+        0,
+      );
+      expect(machine.logger.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+      machine.losePower();
+    }
+  });
 });

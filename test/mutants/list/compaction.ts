@@ -211,19 +211,22 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     caughtBy: { file: SWAP, name: 'is completed by the second start if the first one dies too' },
   },
   {
-    name: 'readers-not-told-of-removal',
+    name: 'replaced-segments-are-read',
     wrong:
-      'Readers hold on to an old segment that they opened in the middle of a swap, and to what was compacted away.',
-    file: `${FOLDER}/compactor.ts`,
-    piece: 'removed: () => this.#tellReaders(request),',
-    replacement: 'removed: () => {},',
-    caughtBy: { file: `${TESTS}/replaced-segments.test.ts`, name: 'holds on to no old segment' },
+      'In the middle of a swap readers find the other old segments, and hold on to what was compacted away.',
+    file: 'src/log/log-reader.ts',
+    piece: 'swaps.some(({ baseOffset, endOffset }) => baseOffset < offset && offset < endOffset)',
+    replacement: 'swaps.length < 0 && offset < 0',
+    caughtBy: {
+      file: `${TESTS}/replaced-segments.test.ts`,
+      name: 'finds no old segment between the first replacement of a swap',
+    },
   },
   {
     name: 'readers-not-told-of-replacement',
     wrong: 'Readers go on at positions that they remember of the segment before.',
     file: `${FOLDER}/compactor.ts`,
-    piece: '    this.#replacements = (this.#replacements + 1) | 0;\n',
+    piece: '          this.#replacements = (this.#replacements + 1) | 0;\n',
     replacement: '',
     caughtBy: {
       file: COMPACTOR,

@@ -280,4 +280,16 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replacement: '  if (found) return false;',
     caughtBy: { file: OPEN_LOG, name: 'refuses a folder that belongs to another topic' },
   },
+  {
+    name: 'emptied-log-closed-without-flush',
+    wrong:
+      'A log that recovery cut to nothing is closed as one that nothing was ever written to: a loss of power brings back what was cut.',
+    file: 'src/log/log.ts',
+    piece: 'every(({ bytes, dirty }) => bytes === 0 && !dirty)',
+    replacement: 'every(({ bytes }) => bytes === 0)',
+    caughtBy: {
+      file: 'test/log/histories/findings.test.ts',
+      name: 'flushes a log that recovery has emptied',
+    },
+  },
 ];
