@@ -1,7 +1,7 @@
 // net.createServer cannot be told to read into memory of ours: only `new net.Socket` can (its `onread` option), which costs
 // a third to a half of the CPU of 'data' events. So an accepted socket gives up its handle, and a new one is made around it.
-// That touches two parts of Node that are not documented, the `_handle` property and the `handle` option, the same from
-// Node 20 to 26. Where they look different the caller falls back to 'data' events.
+// That touches parts of Node that are not documented, the `_handle` property, its `fd` and the `handle` option, the same from
+// Node 20 to 26. Where they look different the caller falls back to 'data' events and the stream's own writes.
 import { writeSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
 

@@ -1,4 +1,5 @@
-import { Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { SimulatedClock } from '../../src/base/simulated-clock.js';
 import { NodeTransport } from '../../src/io/node-transport.js';
@@ -38,5 +39,29 @@ describe('writeNow', () => {
       expect(writeNow(socket, Buffer.from('a'))).toBe(0);
     }
     Reflect.set(socket, '_handle', null);
+  });
+
+  it.skipIf(process.platform === 'win32')('has the kernel take what the peer then reads', async () => {
+    const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const peer = connect(address.port, '127.0.0.1');
+    const [accepted] = await once(server, 'connection');
+    const socket = takeOver(accepted, { buffer: () => Buffer.alloc(1), received: () => true });
+    if (!socket) throw new Error('a socket of this version of Node has another shape');
+    try {
+      expect(writeNow(socket, Buffer.from('at once'))).toBe(7);
+      const [bytes] = await once(peer, 'data');
+      expect(String(bytes)).toBe('at once');
+      const closed = once(socket, 'close');
+      socket.destroy();
+      await closed;
+      expect(writeNow(socket, Buffer.from('too late'))).toBe(0);
+    } finally {
+      socket.destroy();
+      peer.destroy();
+      server.close();
+    }
   });
 });
