@@ -2,7 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { OdradekError } from '../../src/base/errors.js';
 import { toOffset, toTopicId } from '../../src/base/ids.js';
 import type { Log } from '../../src/log/log.js';
-import { batch, batches, CONFIG, concat, DIRECTORY, epoch, from, LogMachine } from './log-fixture.js';
+import {
+  batch,
+  batches,
+  CONFIG,
+  concat,
+  DIRECTORY,
+  epoch,
+  from,
+  LogMachine,
+  TOPIC_ID,
+} from './log-fixture.js';
 
 const FIRST = '00000000000000000000';
 const file = (name: string) => `${DIRECTORY}/${name}`;
@@ -40,6 +50,48 @@ describe('openLog', () => {
     const log = machine.open({ logStartOffset: toOffset(7) });
     expect([log.logStartOffset, log.logEndOffset, log.recoveryPoint]).toEqual([7, 7, 7]);
     expect(machine.names()).toEqual(['00000000000000000007.log', 'partition.metadata']);
+  });
+
+  describe('of a folder that does not say whose it is', () => {
+    /** A log of some batches, and what a crash left of the mark. */
+    const unmarked = (mark: string | null): LogMachine => {
+      const machine = new LogMachine();
+      machine.open().append(batches(0, 3));
+      machine.crash();
+      const path = `${DIRECTORY}/partition.metadata`;
+      if (mark === null) expect(machine.wait((done) => machine.disk.remove(path, done))).toBeNull();
+      else {
+        const file = machine.disk.open(path, 'write');
+        machine.disk.truncate(file, 0);
+        machine.disk.write(file, 0, [Buffer.from(mark)]);
+        machine.disk.close(file);
+      }
+      return machine;
+    };
+    const never = { type: 'from', recoveryPoint: toOffset(0) } as const;
+    const flushed = { type: 'from', recoveryPoint: toOffset(2) } as const;
+
+    it.each([null, '', 'version: 0\ntopic_id: o_EPB'])(
+      'marks it anew if nothing was ever flushed: %j',
+      (mark) => {
+        const machine = unmarked(mark);
+        expect(machine.open({ recovery: never }).logEndOffset).toBe(3);
+        expect(machine.disk.contents(`${DIRECTORY}/partition.metadata`).toString()).toContain(TOPIC_ID);
+      },
+    );
+
+    it('refuses a torn mark of a log that was flushed or closed, which has one that was not torn', () => {
+      for (const recovery of [flushed, { type: 'clean' } as const])
+        expect(unmarked('').tryOpen({ recovery }), recovery.type).toBeInstanceOf(OdradekError);
+    });
+
+    it('refuses one of another topic in any case', () => {
+      const mark = 'version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ';
+      for (const recovery of [never, flushed]) {
+        const refused = unmarked(mark).tryOpen({ recovery });
+        expect(String(refused)).toContain('belongs to topic id AAAAAAAAAAAAAAAAAAAAAQ');
+      }
+    });
   });
 
   it('opens after a crash on a full disk, reads all, and rebuilds the indexes when there is room', () => {

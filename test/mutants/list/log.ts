@@ -292,4 +292,13 @@ export const LOG_MUTANTS: readonly Mutant[] = [
       name: 'flushes a log that recovery has emptied',
     },
   },
+  {
+    name: 'torn-mark-of-a-flushed-log-believed-missing',
+    wrong:
+      'A folder whose log was flushed, and that does not say whose it is, is marked anew: it may be of another topic.',
+    file: 'src/log/partition-folder.ts',
+    piece: "recovery.type === 'from' && recovery.recoveryPoint <= logStartOffset",
+    replacement: "recovery.type === 'from'",
+    caughtBy: { file: 'test/log/open-log.test.ts', name: 'refuses a torn mark of a log that was flushed' },
+  },
 ];
