@@ -43,8 +43,6 @@ const ignore = (): void => {};
 export class Flusher {
   readonly #options: FlusherOptions;
   #recoveryPoint: Offset;
-  /** Files were made whose names no sync of the folder has covered. */
-  #hasNewNames = false;
   #flushing = false;
   #waiters: StepDone[] = [];
   #afterFlush: (() => void)[] = [];
@@ -131,27 +129,19 @@ export class Flusher {
   }
 
   #steps(segments: readonly Segment[], dirty: readonly Segment[]): Step[] {
-    const { indexFailed, goOffline } = this.#options;
+    const { disk, directory, indexFailed, goOffline } = this.#options;
     const more = this.#options.steps();
     const orOffline =
       (next: StepDone): StepDone =>
       (error) => {
-        // A lack of descriptors passes: nothing was synced, and nothing is in doubt.
-        if (error instanceof DiskError && error.code !== 'EMFILE') goOffline(error);
+        if (error instanceof DiskError) goOffline(error);
         next(error);
       };
     const steps: Step[] = dirty.map((segment) => (next) => segment.sync(indexFailed, orOffline(next)));
-    for (const segment of segments) if (segment.takeNewNames()) this.#hasNewNames = true;
-    if (this.#hasNewNames) steps.push((next) => this.#syncNames(orOffline(next)));
+    let newNames = false;
+    for (const segment of segments) newNames = segment.takeNewNames() || newNames;
+    if (newNames) steps.push((next) => disk.syncDirectory(directory, orOffline(next)));
     return [...steps, ...more];
-  }
-
-  #syncNames(done: StepDone): void {
-    const { disk, directory } = this.#options;
-    disk.syncDirectory(directory, (error) => {
-      if (!error) this.#hasNewNames = false;
-      done(error);
-    });
   }
 
   #ended(waiters: readonly StepDone[], error: Error | null): void {

@@ -426,7 +426,8 @@ export class PartitionHost {
 
   /**
    * Where one small group follows another it costs less to wait for the next one with the whole thread than through its event
-   * loop. What waits for the disk, for a log that is opened, or for room in the ring, needs the loop. Returns since when there is nothing to do.
+   * loop. What waits for the disk, for a log that is opened, or for room in the ring, needs the loop. Returns since when there is
+   * nothing to do.
    */
   #workOn(endMs: number): number {
     const { submissions, clock } = this.#options;

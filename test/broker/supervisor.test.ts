@@ -166,7 +166,7 @@ describe('SupervisorActor: topics', () => {
 
   it('leaves no epochs of a topic behind that was deleted while it was being opened', () => {
     const scene = new SupervisorScene().start();
-    const topic = { name: 'orders', partitions: 70, replicationFactor: 1, overrides: {} };
+    const topic = { name: 'orders', partitions: 300, replicationFactor: 1, overrides: {} };
     const created = scene.tell({ type: 'create-topic', topic, validateOnly: false });
     scene.clock.runUntil(() => created() !== null);
     // Epochs are being written when the topic is deleted, and others are asked for until it is gone.

@@ -127,7 +127,7 @@ describe('PartitionHost', () => {
       for (let i = 0; i < 20; i++) {
         for (let count = random.below(4); count > 0; count--) scene.submit(0);
         scene.publish();
-        scene.settle(random.below(8));
+        scene.settle(random.below(24));
         const view = scene.published(0);
         for (const { baseOffset } of scene.completed)
           expect(baseOffset).toBeLessThan(view?.highWatermark ?? 0);

@@ -194,14 +194,6 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     },
   },
   {
-    name: 'epochs-not-saved-by-flush',
-    wrong: 'A flush moves the recovery point over leader epochs whose checkpoint could not be written.',
-    file: 'src/log/log.ts',
-    piece: 'steps.push((next) => this.#epochs.save(next));',
-    replacement: '{}',
-    caughtBy: { file: LOG, name: 'shares one pass among those who ask while another runs' },
-  },
-  {
     name: 'epoch-of-append-not-noted',
     wrong: 'A leader epoch that begins with an appended batch is not noted.',
     file: 'src/log/log.ts',

@@ -167,17 +167,6 @@ export const PARTITION_MUTANTS: readonly Mutant[] = [
     },
   },
   {
-    name: 'epoch-not-compared',
-    wrong: 'A deleted topic gets another leader epoch, and its partition is opened.',
-    file: 'src/broker/partition-lifecycle.ts',
-    piece: 'compare), ...existing],',
-    replacement: 'compare)],',
-    caughtBy: {
-      file: 'test/broker/supervisor.test.ts',
-      name: 'leaves no epochs of a topic behind that was deleted while it was being opened',
-    },
-  },
-  {
     name: 'in-doubt-acknowledged',
     wrong: 'What a dead worker had in hand is acknowledged.',
     file: 'src/broker/worker-link.ts',
