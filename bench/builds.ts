@@ -7,7 +7,7 @@ const INSTALL_DEADLINE_MS = 600_000;
 const BUILD_DEADLINE_MS = 300_000;
 const GIT_DEADLINE_MS = 60_000;
 /** What of a build the broker needs. */
-const BUILT_FOLDERS = ['dist/src', 'dist/workers'];
+const BUILT_FOLDERS = ['dist/bundle', 'dist/src', 'dist/workers'];
 
 interface Command {
   readonly file: string;

@@ -8,7 +8,7 @@ import { buildCommit, copyBuild, resolveCommit } from '../../bench/builds.js';
 /** A package whose build copies its source; a source that says so breaks the build. */
 const BUILD =
   "const fs=require('fs'),text=fs.readFileSync('source.txt','utf8');if(text==='broken')throw new Error('cannot build that');" +
-  "for(const folder of ['src','workers']){fs.mkdirSync('dist/'+folder,{recursive:true});fs.writeFileSync('dist/'+folder+'/built.txt',text)}";
+  "for(const folder of ['bundle','src','workers']){fs.mkdirSync('dist/'+folder,{recursive:true});fs.writeFileSync('dist/'+folder+'/built.txt',text)}";
 
 describe('builds', () => {
   let folder = '';
