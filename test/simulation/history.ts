@@ -413,7 +413,8 @@ export class History {
     }
     const { retentionBytes, deletes } = log.topic.settings;
     const left = rest.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (deletes && retentionBytes >= 0 && left >= retentionBytes) {
+    // What is just being compacted goes with a later check.
+    if (deletes && retentionBytes >= 0 && left >= retentionBytes && !log.topic.isCompacted) {
       throw new Verdict(
         `${log.name}: retention keeps a segment though ${left} bytes follow it, with retention.bytes ${retentionBytes}`,
       );
