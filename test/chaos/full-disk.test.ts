@@ -238,7 +238,7 @@ describe.skipIf(FILE_SYSTEMS.length === 0)('A full disk', () => {
         // What the broker gives up of its reserve is room for groups too, as long as it lasts.
         await using hasty = new Client({ brokers: [current.broker.native], requestTimeoutMs: 1000 });
         const commits = async () => {
-          for (let attempt = 0; attempt < 500; attempt++) {
+          for (let attempt = 0; attempt < 5000; attempt++) {
             current.small.fill();
             await commit(2 + (attempt % 90), hasty);
           }
