@@ -236,8 +236,10 @@ describe('Topics of a broker', () => {
 
     it('wake it by their end', async () => {
       await client.admin().createTopic({ name: 'ended', partitions: 1 });
+      // It is open then: of one that is being opened it would not be known yet that there is none.
+      await client.producer().send({ topic: 'ended', value: 'x' });
       const connection = await NativeConnection.open(broker.native);
-      const waiting = wait(connection, 'ended');
+      const waiting = wait(connection, 'ended', 1000);
       await connection.must({ type: 'ping' });
       await client.admin().deleteTopic('ended');
       expect(await waiting).toMatchObject({
