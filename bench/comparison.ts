@@ -4,9 +4,9 @@
 // two values of a round could as well have changed places, so the logarithm of their ratio leans to neither side. That is all
 // that the signed-rank test asks for, and its result is exact with few rounds. Values of different rounds are never compared: an hour
 // in which the machine is slow makes both slow.
-import { type Column, renderTable } from '../src/cli/commands/table.js';
+import { renderTable } from '../src/cli/commands/table.js';
 import { METRICS, type MetricName } from './metrics.js';
-import { formatSpread, type RowReport, rowName } from './report.js';
+import { columnsOf, metricLines, type RowReport } from './report.js';
 import { signedRankProbability, spread } from './statistics.js';
 
 /** How often a ratio of two equal builds may be called different. With seven rounds, those must all lean to one side (1 in 64). */
@@ -33,17 +33,6 @@ export function judge(metric: MetricName, ratios: readonly number[]): Judged {
   return { verdict: isHigher === (better === 'higher') ? 'better' : 'worse', probability };
 }
 
-const COLUMNS: readonly Column[] = [
-  { title: 'row' },
-  { title: 'candidate', align: 'right' },
-  { title: 'base', align: 'right' },
-  { title: 'candidate ÷ base', align: 'right' },
-  { title: '' },
-  { title: 'verdict' },
-];
-
-const ARROWS = { higher: '↑', lower: '↓', neither: ' ' };
-
 const WORDS: Readonly<Record<Verdict, string>> = {
   better: 'better',
   worse: 'WORSE',
@@ -52,18 +41,10 @@ const WORDS: Readonly<Record<Verdict, string>> = {
   'not judged': '',
 };
 
-/** A line per metric: medians of both with the smallest and the largest value, the same of the rounds' own ratios, and what they say. */
+/** The lines of {@link metricLines}, and what their ratios say. */
 export function comparisonTable(reports: readonly RowReport[], color: boolean): string {
-  const cell = (values: readonly number[]) => (values.length === 0 ? '' : formatSpread(spread(values)));
-  const lines = reports.flatMap((report) =>
-    report.metrics.map(({ metric, broker, other, ratio }, index) => {
-      const { unit, better } = METRICS[metric];
-      const name = index === 0 ? rowName(report) : '';
-      const { verdict } = judge(metric, ratio);
-      return [name, cell(broker), cell(other), cell(ratio), `${ARROWS[better]} ${unit}`, WORDS[verdict]];
-    }),
-  );
-  return renderTable(COLUMNS, lines, color);
+  const lines = metricLines(reports, ({ metric, ratio }) => [WORDS[judge(metric, ratio).verdict]]);
+  return renderTable([...columnsOf('candidate', 'base'), { title: 'verdict' }], lines, color);
 }
 
 /** How many ratios are beyond the noise, and how many would be by chance. */

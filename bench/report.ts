@@ -90,13 +90,16 @@ function isNumber(value: number | undefined): value is number {
   return value !== undefined;
 }
 
-const COLUMNS: readonly Column[] = [
-  { title: 'row' },
-  { title: 'broker', align: 'right' },
-  { title: 'pump', align: 'right' },
-  { title: 'broker ÷ pump', align: 'right' },
-  { title: '' },
-];
+/** Of a table whose lines are {@link metricLines}. */
+export function columnsOf(measured: string, other: string): Column[] {
+  return [
+    { title: 'row' },
+    { title: measured, align: 'right' },
+    { title: other, align: 'right' },
+    { title: `${measured} ÷ ${other}`, align: 'right' },
+    { title: '' },
+  ];
+}
 
 const ARROWS = { higher: '↑', lower: '↓', neither: ' ' };
 
@@ -106,16 +109,24 @@ export function rowName({ row, isQuiet }: RowReport): string {
 }
 
 /** A line per metric: medians with the smallest and the largest value, and the same of the rounds' own ratios. */
-export function table(reports: readonly RowReport[], color: boolean): string {
+export function metricLines(
+  reports: readonly RowReport[],
+  further: (metric: RowReport['metrics'][number]) => readonly string[] = () => [],
+): string[][] {
   const cell = (values: readonly number[]) => (values.length === 0 ? '' : formatSpread(spread(values)));
-  const lines = reports.flatMap((report) =>
-    report.metrics.map(({ metric, broker, other, ratio }, index) => {
+  return reports.flatMap((report) =>
+    report.metrics.map((reported, index) => {
+      const { metric, broker, other, ratio } = reported;
       const { unit, better } = METRICS[metric];
       const name = index === 0 ? rowName(report) : '';
-      return [name, cell(broker), cell(other), cell(ratio), `${ARROWS[better]} ${unit}`];
+      const cells = [name, cell(broker), cell(other), cell(ratio), `${ARROWS[better]} ${unit}`];
+      return [...cells, ...further(reported)];
     }),
   );
-  return renderTable(COLUMNS, lines, color);
+}
+
+export function table(reports: readonly RowReport[], color: boolean): string {
+  return renderTable(columnsOf('broker', 'pump'), metricLines(reports), color);
 }
 
 /** How much of the machine others had; empty if that is not known. */

@@ -99,7 +99,7 @@ const FUNCTION_LINES_MAX = 70;
 
 /** Files above the limit, with how long they may be. */
 const LONG_FILES: Readonly<Record<string, number>> = {
-  'src/log/log.ts': 730,
+  'src/log/log.ts': 700,
 };
 
 /** Functions above the limit, as `file function`, with how long they may be. */

@@ -22,7 +22,7 @@ import type {
 import { type CompactableLog, Compactor } from './compaction/compactor.js';
 import { deletePartitionFolder } from './data-directory.js';
 import { Flusher } from './flusher.js';
-import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
+import { runSteps, type Step, type StepDone } from './in-turn.js';
 import type { LeaderEpochEntry } from './leader-epochs.js';
 import type { LogConfig } from './log-config.js';
 import { type LogContent, type LogOptions, PRODUCER_ID_EXPIRATION_MS } from './log-options.js';
@@ -35,7 +35,7 @@ import { restoreProducers } from './restore-producers.js';
 import { deletableSegments } from './retention.js';
 import { SavedEpochs } from './saved-epochs.js';
 import { type AppendBatch, assertFollows, Segment } from './segment.js';
-import { SegmentRemoval } from './segment-removal.js';
+import { removalOfEnd, SegmentRemoval } from './segment-removal.js';
 import { type CorruptBatch, walkHeaders } from './walk-headers.js';
 
 export type { LogContent, LogOptions } from './log-options.js';
@@ -114,16 +114,14 @@ export class Log {
     const failed = (error: DiskError): void => this.#goOffline(error);
     this.#folder = new PartitionFolder({ ...options, operations, unsynced: content.folderUnsynced, failed });
     const whenNotFlushing = (run: () => void): void => this.#flusher.whenNotFlushing(run);
-    const warn = (message: string, reason: string): void =>
-      options.logger.warn(message, this.#fields({ reason }));
     this.#epochs = new SavedEpochs({
-      ...{ disk, directory, operations, warn },
+      ...{ disk, directory, operations, warn: this.#warn },
       epochs: content.epochs,
       unsaved: content.epochsUnsaved,
     });
     this.#flusher = this.#newFlusher(content.recoveryPoint);
     this.#removal = new SegmentRemoval({
-      ...{ disk, clock, directory, operations, warn, whenNotFlushing },
+      ...{ disk, clock, directory, operations, warn: this.#warn, whenNotFlushing },
       flush: (done) => this.#flusher.flush(done),
     });
     this.#compactor = new Compactor({
@@ -346,10 +344,7 @@ export class Log {
     try {
       segment.cutBack();
       if (cause.isFull) return; // Which is said for the data directory as a whole.
-      this.#logger.warn(
-        'append failed, the log was cut back to its last batch',
-        this.#fields({ reason: cause.message }),
-      );
+      this.#warn('append failed, the log was cut back to its last batch', cause.message);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#goOffline(cause.passes ? error : cause);
@@ -392,7 +387,7 @@ export class Log {
   readonly #indexFailed = (error: unknown): void => {
     if (!(error instanceof DiskError)) throw error;
     if (error.isFull) return; // Which is said for the data directory as a whole.
-    this.#logger.warn('an index could not be written and has a gap', this.#fields({ reason: error.message }));
+    this.#warn('an index could not be written and has a gap', error.message);
   };
 
   #takeSnapshot(): void {
@@ -407,16 +402,13 @@ export class Log {
    * earlier may see its epoch used again after a loss of power. The epoch must not be below the latest.
    */
   assignLeaderEpoch(epoch: LeaderEpoch, done: StepDone = ignore): void {
-    this.#assertWritable();
-    assert(epoch >= this.#epochs.latest, `epoch ${epoch} after ${this.#epochs.latest}`);
-    // A file is as durable as the name of its folder.
-    const saved: StepDone = (error) => {
-      if (error) done(error);
-      else this.#folder.sync(done);
-    };
-    if (this.#epochs.assign(epoch, this.#logEndOffset, saved)) return;
-    if (this.#epochs.unsaved) this.#epochs.save(saved);
-    else this.#clock.after(0, () => saved(null));
+    this.beginLeaderEpoch(epoch);
+    const steps: Step[] = [
+      (next) => (this.#epochs.unsaved ? this.#epochs.save(next) : this.#clock.after(0, () => next(null))),
+      // A file is as durable as the name of its folder.
+      (next) => this.#folder.sync(next),
+    ];
+    this.#inTurn(steps, done);
   }
 
   /**
@@ -514,8 +506,7 @@ export class Log {
         this.#roll();
       } catch (error) {
         if (!(error instanceof DiskError)) throw error;
-        if (!error.isFull)
-          this.#logger.warn('the active segment cannot be rolled', this.#fields({ reason: error.message }));
+        if (!error.isFull) this.#warn('the active segment cannot be rolled', error.message);
         return 0;
       }
     }
@@ -523,10 +514,8 @@ export class Log {
     const first = this.#segments[0];
     assert(first, 'the active segment stays');
     if (first.baseOffset > this.#logStartOffset) this.#moveLogStart(first.baseOffset);
-    this.#logger.info(
-      'segments deleted',
-      this.#fields({ segments: count, reason, logStartOffset: this.#logStartOffset }),
-    );
+    const fields = { segments: count, reason, logStartOffset: this.#logStartOffset };
+    this.#logger.info('segments deleted', this.#fields(fields));
     this.#removal.add(removed, this.#config.fileDeleteDelayMs);
     return count;
   }
@@ -576,23 +565,17 @@ export class Log {
     });
   }
 
-  /**
-   * The newest segment goes first, each for good before the next, and only then the one that stays is cut: whenever a crash
-   * comes, a log without holes is left.
-   */
+  /** Only when the others are gone the segment that stays is cut. */
   #truncate(offset: Offset, done: StepDone): void {
     const kept = this.#segments.filter((segment) => segment.baseOffset <= offset);
-    const removed = this.#segments.slice(kept.length).reverse();
-    for (const segment of removed) segment.release();
-    const steps: Step[] = removed.flatMap((segment) => [
-      (next) => inTurn(segment.paths(), (path, nextPath) => this.#disk.remove(path, nextPath), next),
-      (next) => this.#disk.syncDirectory(this.#options.directory, next),
-    ]);
-    steps.push((next) => {
-      this.#cutTo(offset, kept);
-      this.#active.sync(this.#indexFailed, next);
-    });
-    steps.push((next) => this.#restoreProducers(next));
+    const steps: Step[] = [
+      ...removalOfEnd(this.#disk, this.#options.directory, this.#segments.slice(kept.length)),
+      (next) => {
+        this.#cutTo(offset, kept);
+        this.#active.sync(this.#indexFailed, next);
+      },
+      (next) => this.#restoreProducers(next),
+    ];
     this.#inTurn(steps, done);
   }
 
@@ -615,16 +598,9 @@ export class Log {
     const { disk, clock, jobs, producerIdExpirationMs = PRODUCER_ID_EXPIRATION_MS } = this.#options;
     restoreProducers(
       {
-        disk,
-        clock,
-        jobs,
-        snapshots: this.#snapshots,
-        segments: this.#segments,
-        logStartOffset: this.#logStartOffset,
-        logEndOffset: this.#logEndOffset,
-        clean: false,
-        expirationMs: producerIdExpirationMs,
-        warn: (message, reason) => this.#logger.warn(message, this.#fields({ reason })),
+        ...{ disk, clock, jobs, snapshots: this.#snapshots, segments: this.#segments },
+        ...{ logStartOffset: this.#logStartOffset, logEndOffset: this.#logEndOffset, clean: false },
+        ...{ expirationMs: producerIdExpirationMs, warn: this.#warn },
       },
       (error, producers) => {
         this.#producers = producers;
@@ -647,8 +623,8 @@ export class Log {
   // End
 
   /**
-   * Flushes everything, with a snapshot of the producers, and releases all files. Nothing of the log runs afterwards; `done`
-   * gets the flush's error.
+   * Flushes everything, with a snapshot of the producers, if there is anything that is to stay, and releases all files. Nothing of
+   * the log runs afterwards; `done` gets the flush's error.
    */
   close(done: StepDone): void {
     this.#assertWritable();
@@ -657,23 +633,18 @@ export class Log {
       this.#finishIndexes();
     }
     this.#end();
-    if (this.#isUntouched) {
-      this.#operations.whenQuiet(() => {
-        for (const segment of this.#segments) segment.release();
-        this.#clock.after(0, () => done(null));
-      });
-      return;
-    }
-    this.#flusher.flush((error) => {
+    const flushed: StepDone = (error) => {
       this.#operations.whenQuiet(() => {
         for (const segment of this.#segments) segment.release();
         const lost = this.#snapshots.pending && !this.#offline;
         done(error ?? (lost ? new Error('the producer snapshot could not be written') : null));
       });
-    });
+    };
+    if (this.#isUntouched) this.#clock.after(0, () => flushed(null));
+    else this.#flusher.flush(flushed);
   }
 
-  /** Nothing was ever written, and nothing is lost with the folder: whoever opens the log next makes what is missing. */
+  /** There are no batches, and nothing is lost with the folder: whoever opens the log next makes what is missing. */
   get #isUntouched(): boolean {
     // A segment that was cut is dirty: on the disk it may not be empty.
     const isEmpty = this.#segments.every(({ bytes, dirty }) => bytes === 0 && !dirty);
@@ -718,6 +689,9 @@ export class Log {
   #inTurn(steps: readonly Step[], done: StepDone): void {
     runSteps(this.#clock, steps, done);
   }
+
+  readonly #warn = (message: string, reason: string): void =>
+    this.#logger.warn(message, this.#fields({ reason }));
 
   #fields(fields: LogFields): LogFields {
     return { topic: this.#options.topic, partition: this.#options.partition, ...fields };

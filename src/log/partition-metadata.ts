@@ -6,7 +6,7 @@
 import { dirname, join } from 'node:path';
 import { OdradekError } from '../base/errors.js';
 import { type TopicId, toTopicId } from '../base/ids.js';
-import type { Disk, DiskDone } from '../io/disk.js';
+import type { Disk, DiskDone, DiskFile } from '../io/disk.js';
 import { PARTITION_METADATA_FILE } from './file-names.js';
 
 const CONTENT = /^version: (\d+)\r?\ntopic_id: ([A-Za-z0-9_-]{22})\s*$/;
@@ -33,21 +33,26 @@ export function readPartitionTopicId(
 
 /** Writes it down for every process; for good by {@link syncPartitionTopicId}. Throws DiskError. */
 export function writePartitionTopicId(disk: Disk, directory: string, topicId: TopicId): void {
+  disk.close(openWritten(disk, directory, topicId));
+}
+
+function openWritten(disk: Disk, directory: string, topicId: TopicId): DiskFile {
   const file = disk.open(join(directory, PARTITION_METADATA_FILE), 'write');
   const content = Buffer.from(`version: 0\ntopic_id: ${topicId}`);
   try {
     disk.write(file, 0, [content]);
     disk.truncate(file, content.length);
-  } finally {
+    return file;
+  } catch (error) {
     disk.close(file);
+    throw error;
   }
 }
 
 /** Has it, the names in the folder and the folder's own name survive a loss of power. Throws DiskError. */
 export function syncPartitionTopicId(disk: Disk, directory: string, topicId: TopicId, done: DiskDone): void {
   // Anew: of a sync that failed before, nobody knows what became of the bytes.
-  writePartitionTopicId(disk, directory, topicId);
-  const file = disk.open(join(directory, PARTITION_METADATA_FILE), 'write');
+  const file = openWritten(disk, directory, topicId);
   disk.sync(file, (error) => {
     disk.close(file);
     if (error) done(error);

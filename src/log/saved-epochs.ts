@@ -68,11 +68,9 @@ export class SavedEpochs {
     return this.#epochs.epochAt(offset);
   }
 
-  /** The epoch begins at the offset. False if it is the latest already; else `done` is called when it is saved. */
-  assign(epoch: LeaderEpoch, startOffset: Offset, done: StepDone = ignore): boolean {
-    const changed = this.#epochs.assign(epoch, startOffset);
-    if (changed) this.save(done);
-    return changed;
+  /** The epoch begins at the offset, unless it is the latest already; the file is written at once. */
+  assign(epoch: LeaderEpoch, startOffset: Offset): void {
+    if (this.#epochs.assign(epoch, startOffset)) this.save(ignore);
   }
 
   /** The epoch begins at the offset; the file says so when it is next written. */

@@ -7,7 +7,7 @@ import { present } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Disk } from '../io/disk.js';
 import { DELETED_SUFFIX, TIMER_MS_MAX } from './file-names.js';
-import { inTurn, runSteps, type StepDone } from './in-turn.js';
+import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
 import type { Operations } from './operations.js';
 import type { Segment } from './segment.js';
 
@@ -141,4 +141,18 @@ export class SegmentRemoval {
       },
     );
   }
+}
+
+/**
+ * The steps that remove segments from the end of a log: the newest goes first, each for good before the next, so that whenever a crash
+ * comes a log without holes is left. They are released at once.
+ */
+export function removalOfEnd(disk: Disk, directory: string, segments: readonly Segment[]): Step[] {
+  for (const segment of segments) segment.release();
+  return [...segments]
+    .reverse()
+    .flatMap((segment): Step[] => [
+      (next) => inTurn(segment.paths(), (path, nextPath) => disk.remove(path, nextPath), next),
+      (next) => disk.syncDirectory(directory, next),
+    ]);
 }

@@ -181,8 +181,8 @@ export const PRODUCER_MUTANTS: readonly Mutant[] = [
     wrong:
       'Producers of batches that were cut off are still known: what they send again is taken for a duplicate.',
     file: 'src/log/log.ts',
-    piece: '    steps.push((next) => this.#restoreProducers(next));\n',
-    replacement: '',
+    piece: '      (next) => this.#restoreProducers(next),\n    ];\n    this.#inTurn(steps, done);\n',
+    replacement: '    ];\n    this.#inTurn(steps, done);\n',
     caughtBy: { file: RESTORE, name: 'are those at the new end of a log that was cut' },
   },
   {
