@@ -1,7 +1,7 @@
 // Opens the partitions that nobody uses, so that recovery and retention reach them too. After a crash at once, several at a time
 // and whatever clients ask for beside them; after a clean stop one after the other when the first retention check is due; and so
 // from then on with each. New partitions, and the others of a topic that clients begin to use, follow at once, many at a time: who uses
-// one of them mostly uses the next one a moment later, and should not wait for each.
+// one of them mostly uses the next one a moment later, and should not wait for each. So do those of a worker that died.
 //
 // How many at a time: a log with little to scan waits for the disk more than it computes, so many of those are under way together;
 // of logs that take long only as many as there are threads to scan them. What an opening takes is what one that a client asks for
@@ -82,6 +82,22 @@ export class BackgroundOpening {
     // What a crash left behind is opened at the recovery's own pace.
     for (const partition of partitions)
       if (partition.phase === 'closed' && !this.#leftBehind.has(partition)) this.#soon.add(partition);
+    this.#openSoon();
+  }
+
+  /**
+   * Has partitions opened whose worker died: at once those that somebody waits for; of the others so many at a time as of what is
+   * wanted soon, and before that, so that who asks for one of them meanwhile does not wait for all.
+   */
+  openAgain(partitions: readonly SupervisedPartition[]): void {
+    const others: SupervisedPartition[] = [];
+    const awaited: SupervisedPartition[] = [];
+    for (const partition of partitions) (partition.waiting.length > 0 ? awaited : others).push(partition);
+    for (let start = 0; start < awaited.length; start += SOON_GROUP)
+      this.#lifecycle.openAll(awaited.slice(start, start + SOON_GROUP), () => {});
+    const later = [...this.#soon];
+    this.#soon.clear();
+    for (const partition of [...others, ...later]) this.#soon.add(partition);
     this.#openSoon();
   }
 

@@ -3,6 +3,11 @@
 // where it is found, wherever that is now; what another directory remembers of a folder that was moved is taken over. Of a
 // directory that is not there, or that died, nothing is served; the others go on (KIP-112). The metadata say in which directory
 // a partition lies, so that it is not made anew, and empty, in another one while its own is away.
+//
+// A folder of a partition's name may be of another topic that had the name: one that was deleted while the directory was away
+// (Kafka: KAFKA-14616), or one of another broker. Its partition.metadata says so, unless it never reached the disk: then a folder
+// is the partition's only in the directory where the metadata say that it was opened. So nothing of that name may be there before it is
+// opened for the first time. What is not the partition's is set aside when the partition is opened.
 import { assert } from '../base/assert.js';
 import type { Offset, PartitionIndex, TopicId } from '../base/ids.js';
 import { DiskError } from '../io/disk.js';
@@ -26,6 +31,7 @@ export interface LostDirectory extends AbsentDirectory {
 
 /** Where a partition lies, if the metadata say so. */
 export interface PartitionToMiss extends PartitionName {
+  readonly topicId: TopicId;
   readonly directoryId: string | null;
 }
 
@@ -40,9 +46,22 @@ export interface PartitionToLocate extends PartitionName {
 }
 
 export type LocatedPartition =
-  | { readonly directoryId: string; readonly folder: string }
+  | {
+      readonly directoryId: string;
+      readonly folder: string;
+      /** Has its place hold and remember what is its own, before anybody may write down that it lies there; null: it does. */
+      readonly clear: ((done: (error: Error | null) => void) => void) | null;
+    }
   /** It cannot be served, and why. */
   | { readonly failure: string };
+
+/** A directory for a partition, and those that have a folder of its name that is another topic's. */
+interface Found {
+  readonly home: DataDirectoryState;
+  /** It was never opened: nothing that is there, or is remembered there, can be its own. */
+  readonly isNew: boolean;
+  readonly strays: readonly DataDirectoryState[];
+}
 
 export class DataDirectories {
   readonly #states: readonly [DataDirectoryState, ...DataDirectoryState[]];
@@ -65,12 +84,6 @@ export class DataDirectories {
     for (const state of states) {
       state.died = (reason) => this.died(reason, state === states[0]);
       state.roomChanged = (full) => this.roomChanged(state.path, full);
-    }
-    for (const from of states) {
-      for (const stray of from.strays) {
-        const holders = states.filter((state) => state.hasFolder(stray.topic, stray.partition));
-        if (holders.length === 1) holders[0]?.adopt(stray, from);
-      }
     }
   }
 
@@ -118,41 +131,84 @@ export class DataDirectories {
   /** Finds the partition, or gives it a place. `verified`: directories that were found to be in their places in this turn. */
   locate(name: PartitionToLocate, verified: Set<string> = new Set()): LocatedPartition {
     const { topic, partition } = name;
-    let home: DataDirectoryState | string;
+    const known = this.#homes.get(partitionFolderName(topic, partition));
+    let found: Found | string;
     try {
-      home = this.#homes.get(partitionFolderName(topic, partition)) ?? this.#find(name);
+      found = known ? { home: known, isNew: false, strays: [] } : this.#find(name);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       return { failure: error.message };
     }
-    if (typeof home === 'string') return { failure: home };
+    if (typeof found === 'string') return { failure: found };
+    const { home, isNew, strays } = found;
     if (!verified.has(home.path)) home.verify();
     verified.add(home.path);
     if (home.offline !== null) return { failure: offline(home.path, home.offline) };
+    const { directoryId } = home;
+    const isClear =
+      strays.length === 0 &&
+      !(isNew && home.remembers(topic, partition)) &&
+      !home.isTakingOver(topic, partition);
+    if (isClear) this.#settle(name, home);
+    const clear = isClear ? null : (done: (error: Error | null) => void) => this.#clear(name, found, done);
+    return { directoryId, folder: home.partitionFolder(topic, partition), clear };
+  }
+
+  #settle({ topic, partition }: PartitionName, home: DataDirectoryState): void {
     home.place(topic, partition);
     this.#homes.set(partitionFolderName(topic, partition), home);
-    return { directoryId: home.directoryId, folder: home.partitionFolder(topic, partition) };
+  }
+
+  /** Only what is in the partition's own place keeps it from being opened. */
+  #clear(name: PartitionName, { home, isNew, strays }: Found, done: (error: Error | null) => void): void {
+    const { topic, partition } = name;
+    for (const stray of strays) if (stray !== home) stray.clear(topic, partition, () => {});
+    if (!isNew) {
+      home.whenTakenOver(topic, partition, (error) => {
+        if (!error) this.#settle(name, home);
+        done(error);
+      });
+      return;
+    }
+    home.clear(topic, partition, (error) => {
+      if (!error) this.#settle(name, home);
+      done(error);
+    });
   }
 
   /** The directory of the partition, or why there is none. Throws DiskError. */
-  #find(name: PartitionToLocate): DataDirectoryState | string {
-    const { topic, partition, topicId, internal, existed, directoryId } = name;
+  #find(name: PartitionToLocate): Found | string {
+    const { topic, partition, internal, existed, directoryId } = name;
     const holders = this.#states.filter((state) => state.hasFolder(topic, partition));
-    const isStale = (state: DataDirectoryState): boolean => {
-      const found = state.offline === null ? state.topicIdOf(topic, partition) : null;
-      return found !== null && found !== topicId; // Of a topic that was deleted while the directory was away.
-    };
-    const stale = new Set(holders.filter(isStale));
-    const [holder, ...others] = holders.filter((state) => !stale.has(state));
+    const own = holders.filter((state) => isOwn(state, name));
+    const strays = holders.filter((state) => !own.includes(state));
+    const [holder, ...others] = own;
     if (holder && others.length > 0) {
       const places = [holder, ...others].map(({ path }) => path).join(' and ');
       return `Its folder is in several data directories, ${places}: stop the broker and remove all but the right one.`;
     }
-    if (holder) return holder;
+    if (holder) return { home: holder, isNew: false, strays };
     const recorded = this.#states.find((state) => state.directoryId === directoryId);
-    if (recorded) return recorded;
-    if (existed && (directoryId !== null || this.#absent.length > 0)) return this.#awayReason(directoryId);
-    return this.#emptiest(internal, stale);
+    if (!recorded && existed && (directoryId !== null || this.#absent.length > 0))
+      return this.#awayReason(directoryId);
+    const home = recorded ?? this.#emptiest(internal, strays);
+    // Where it lay before there cannot be another topic's folder, unless somebody put it there: the opening refuses that.
+    return { home, isNew: !existed, strays: existed ? strays.filter((state) => state !== home) : strays };
+  }
+
+  /**
+   * Has the directories that hold moved folders take over what others remember of them. Only what the one remembers in which the
+   * partition was opened last is of it: elsewhere it may be of another topic that had the name.
+   */
+  takeOverMoved(partitions: Iterable<PartitionToMiss>): void {
+    if (this.#states.length < 2) return;
+    for (const place of partitions) {
+      const { topic, partition, directoryId } = place;
+      const from = this.#states.find((state) => state.directoryId === directoryId);
+      if (!from?.remembers(topic, partition) || from.hasFolder(topic, partition)) continue;
+      const [holder, ...others] = this.#states.filter((state) => state.hasFolder(topic, partition));
+      if (holder && others.length === 0 && bears(holder, place)) holder.takeOver(place, from);
+    }
   }
 
   /**
@@ -180,11 +236,11 @@ export class DataDirectories {
   }
 
   /** For a new partition; where a folder of its name is in the way only if there is nothing else. */
-  #emptiest(internal: boolean, stale: ReadonlySet<DataDirectoryState>): DataDirectoryState {
+  #emptiest(internal: boolean, strays: readonly DataDirectoryState[]): DataDirectoryState {
     if (internal) return this.first;
     let best: DataDirectoryState | null = null;
     for (const state of this.#states) {
-      if (state.offline !== null || stale.has(state)) continue;
+      if (state.offline !== null || strays.includes(state)) continue;
       if (!best || state.partitions < best.partitions) best = state;
     }
     return best ?? this.first;
@@ -265,6 +321,26 @@ export class DataDirectories {
       (state, next) => state.close(unclean !== null && !homes.has(state), () => next(null)),
       () => done(),
     );
+  }
+}
+
+/** Whether the folder of its name is the partition's. Throws DiskError. */
+function isOwn(state: DataDirectoryState, name: PartitionToLocate): boolean {
+  const { topic, partition, topicId, existed, directoryId } = name;
+  if (state.offline !== null) return true; // It cannot be looked at, and is not opened.
+  const found = state.topicIdOf(topic, partition);
+  if (found !== null) return found === topicId;
+  // Metadata that do not say where are older than several directories.
+  return existed && (directoryId === null || directoryId === state.directoryId);
+}
+
+/** Whether the folder says the topic's id. */
+function bears(state: DataDirectoryState, { topic, partition, topicId }: PartitionToMiss): boolean {
+  try {
+    return state.topicIdOf(topic, partition) === topicId;
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    return false; // Nor can the partition be opened.
   }
 }
 

@@ -4,7 +4,8 @@
 //
 // It also knows how the directory is. On a full disk it gives up pieces of the reserve for what must be written, and tries again. A
 // directory that takes no checkpoint for another reason, several times in a row, is dead: nothing is written to it any more.
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { assert } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
 import {
@@ -29,13 +30,14 @@ import {
   markCleanShutdown,
   partitionFolderName,
   readMetaProperties,
+  setFolderAside,
 } from '../log/data-directory.js';
-import { runSteps, severalAtOnce } from '../log/in-turn.js';
+import { runSteps, type StepDone, severalAtOnce } from '../log/in-turn.js';
 import type { LogToMeasure } from '../log/measure-recovery.js';
 import type { LogRecovery } from '../log/open-log.js';
 import { readPartitionTopicId } from '../log/partition-metadata.js';
 import { DiskRoom, TRIAL_FILE_PREFIX } from '../partition/disk-room.js';
-import type { PartitionCheckpoint } from '../partition/messages.js';
+import type { PartitionCheckpoint, PartitionName } from '../partition/messages.js';
 import { DiskReserve } from './disk-reserve.js';
 
 export interface DataDirectoryOptions {
@@ -88,6 +90,8 @@ export class DataDirectoryState {
   readonly #folders: Set<string>;
   /** Those, and the ones that were placed here since. */
   readonly #partitions: Set<string>;
+  /** Partitions of which another directory's memory is being written down here. */
+  readonly #takingOver = new Set<string>();
   readonly #room: DiskRoom;
   readonly #reserve: DiskReserve;
   #reserveTimer: Timer | null;
@@ -267,6 +271,11 @@ export class DataDirectoryState {
     return this.#folders.has(partitionFolderName(topic, partition));
   }
 
+  /** Whether a checkpoint tells of the partition, or of one that had its name. */
+  remembers(topic: string, partition: PartitionIndex): boolean {
+    return this.#checkpoints.has(partitionFolderName(topic, partition));
+  }
+
   /** What a crash left behind of a partition, null if nothing. */
   leftBehind(topic: string, partition: PartitionIndex): LogToMeasure | null {
     const recovery = this.recoveryFor(topic, partition);
@@ -303,23 +312,30 @@ export class DataDirectoryState {
     this.#writeLater(delayMs);
   }
 
-  /** What the checkpoints say of partitions whose folders are not here, or not any more. */
-  get strays(): readonly PartitionCheckpoint[] {
-    return [...this.#checkpoints].flatMap(([name, stray]) => (this.#folders.has(name) ? [] : [stray]));
+  /** Takes over what another directory remembers of a partition whose folder was moved here while the broker was stopped. */
+  takeOver({ topic, partition }: PartitionName, from: DataDirectoryState): void {
+    const name = partitionFolderName(topic, partition);
+    const checkpoint = from.#checkpoints.get(name);
+    assert(checkpoint !== undefined, `${from.path} remembers ${name}`);
+    if (!from.#clean) this.#clean = false;
+    this.#takingOver.add(name);
+    // The other one forgets it only when it is written down here.
+    this.startMoved(checkpoint, (error) => {
+      if (error !== null) return;
+      this.#takingOver.delete(name);
+      from.#forget(name);
+    });
   }
 
-  /** Takes over what another directory remembers of a partition whose folder was moved here while the broker was stopped. */
-  adopt(stray: PartitionCheckpoint, from: DataDirectoryState): void {
-    const name = partitionFolderName(stray.topic, stray.partition);
-    if (this.#checkpoints.has(name)) {
-      from.#forget(name);
-      return;
-    }
-    if (!from.#clean) this.#clean = false;
-    // The other one forgets it only when it is written down here.
-    this.startMoved(stray, (error) => {
-      if (error === null) from.#forget(name);
-    });
+  /** Whether what another directory remembers of the partition is not yet written down here. */
+  isTakingOver(topic: string, partition: PartitionIndex): boolean {
+    return this.#takingOver.has(partitionFolderName(topic, partition));
+  }
+
+  /** `done` is called when it is, at once if there is nothing to write; with an error only if the broker stops. */
+  whenTakenOver(topic: string, partition: PartitionIndex, done: (error: Error | null) => void): void {
+    if (this.isTakingOver(topic, partition)) this.#writeNow(done);
+    else done(null);
   }
 
   #forget(name: string): void {
@@ -355,6 +371,11 @@ export class DataDirectoryState {
   /** A log begins later than before. `done` is called when that is written down; with an error only if the broker stops. */
   startMoved(checkpoint: PartitionCheckpoint, done: (error: DiskError | null) => void): void {
     this.checkpoint(checkpoint);
+    this.#writeNow(done);
+  }
+
+  #writeNow(done: (error: DiskError | null) => void): void {
+    this.#changed = true;
     this.#whenWritten.push(done);
     this.#write();
   }
@@ -378,13 +399,41 @@ export class DataDirectoryState {
       this.#partitions.delete(name);
     }
     runSteps(this.#options.clock, [(next) => this.#removeFolders(topicId, names, next)], (error) => {
+      if (error) done(error);
+      else this.#writeNow(done);
+    });
+  }
+
+  /**
+   * Sets the folder aside that bears the partition's name, and forgets what the checkpoints say of it: both are of another topic
+   * that had the name. `done` is called when that survives a loss of power. As long as it is not, the folder counts as it did.
+   */
+  clear(topic: string, partition: PartitionIndex, done: (error: Error | null) => void): void {
+    const { disk, clock, path: directory, logger } = this.#options;
+    const name = partitionFolderName(topic, partition);
+    const setAside = (next: StepDone): void => {
+      if (!this.#folders.has(name)) {
+        next(null);
+        return;
+      }
+      setFolderAside(disk, this.partitionFolder(topic, partition), (result) => {
+        if (typeof result === 'string')
+          logger.warn('a folder was set aside: it is not of the topic whose name it bears', {
+            ...{ topic, partition, directory, folder: basename(result) },
+          });
+        next(result instanceof Error ? result : null);
+      });
+    };
+    runSteps(clock, [setAside], (error) => {
       if (error) {
+        logger.warn('a folder cannot be set aside', { topic, partition, directory, reason: error.message });
         done(error);
         return;
       }
-      this.#whenWritten.push(done);
-      this.#changed = true;
-      this.#write();
+      this.#folders.delete(name);
+      this.#partitions.delete(name);
+      this.#checkpoints.delete(name);
+      this.#writeNow(done);
     });
   }
 
@@ -403,7 +452,7 @@ export class DataDirectoryState {
   #belongsTo(topicId: TopicId, name: string): boolean {
     try {
       const found = readPartitionTopicId(this.#options.disk, join(this.#options.path, name));
-      // One that says nothing would be taken over by the next topic of that name, with what a crash left in it.
+      // One that says nothing is its own, from which a loss of power took that, or of one that was deleted before.
       return found === null || found === topicId;
     } catch (error) {
       if (!(error instanceof DiskError || error instanceof OdradekError)) throw error;

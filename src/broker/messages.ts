@@ -120,6 +120,8 @@ export type SupervisorEvent =
 
 /** How long the supervisor may take; creating a topic with thousands of partitions takes seconds. */
 export const SUPERVISOR_DEADLINE_MS = 30_000;
+/** For a stop, which flushes everything that is not on the disk yet. */
+export const STOP_DEADLINE_MS = 600_000;
 
 /** An ask with a deadline. `reply` is called once, in a later turn. */
 export interface Supervisor {

@@ -18,6 +18,7 @@ import type {
   PartitionName,
   PartitionReply,
 } from '../partition/messages.js';
+import type { LocatedPartition } from './data-directories.js';
 import { failed } from './messages.js';
 import { type PartitionWorker, Placement, SLOTS_PER_WORKER, type WorkerSlots } from './placement.js';
 import { type AnswerCommand, type SupervisorOptions, WORKER_DEADLINE_MS } from './supervisor-options.js';
@@ -25,6 +26,8 @@ import { nextEpoch, type SupervisedPartition, type TopicRegistry } from './topic
 
 /** Recovery after a crash scans up to a segment; a slow disk takes its time. */
 const OPEN_DEADLINE_MS = 10 * 60_000;
+/** A stop flushes and closes all that a worker hosts: thousands of logs, on a disk that may be busy. */
+const DRAIN_DEADLINE_MS = 9 * 60_000;
 /** Another change of the topic was on its way to the metadata store: the epoch is written when that is through. */
 const CONFLICT_RETRY_MS = 10;
 const CONFLICTS_MAX = 100;
@@ -37,8 +40,12 @@ interface Raising {
   readonly partition: SupervisedPartition;
   readonly generation: number;
   readonly directoryId: string;
+  /** What comes before: see {@link LocatedPartition}. */
+  readonly clear: LocatedPlace['clear'];
   readonly worker: WorkerSlots<SupervisedPartition>;
 }
+
+type LocatedPlace = Exclude<LocatedPartition, { readonly failure: string }>;
 
 type LogFailed = Extract<PartitionEvent, { readonly type: 'offline' }>;
 
@@ -85,13 +92,30 @@ export class PartitionLifecycle {
   /** The same for several, `reply` once for each: their epochs are raised together. */
   openAll(partitions: readonly SupervisedPartition[], reply: AnswerCommand): void {
     const verified = new Set<string>();
-    const raising: Raising[] = [];
+    const begun: Raising[] = [];
     for (const partition of partitions) {
-      const begun = this.#begin(partition, verified, reply);
-      if (begun) raising.push(begun);
+      const raising = this.#begin(partition, verified, reply);
+      if (raising) begun.push(raising);
     }
+    const raising = begun.filter(({ clear }) => clear === null);
     if (raising.length > 0) this.#raiseEpochs(raising);
-    for (const worker of new Set(raising.map(({ worker }) => worker))) this.#ensureRunning(worker);
+    for (const one of begun) if (one.clear) this.#clearFirst(one, one.clear);
+    for (const worker of new Set(begun.map(({ worker }) => worker))) this.#ensureRunning(worker);
+  }
+
+  /** An epoch says where the partition lies: from then on the folder of its name there is taken for its own. */
+  #clearFirst(raising: Raising, clear: NonNullable<Raising['clear']>): void {
+    const { partition, generation } = raising;
+    clear((error) => {
+      if (partition.generation !== generation) return;
+      if (!error) this.#raiseAgain(raising, 0);
+      else {
+        const { topic, partition: index } = partition;
+        const { message: reason } = error;
+        this.#options.logger.error('partition cannot be opened', { topic, partition: index, reason });
+        this.#failOpening(partition, 'KAFKA_STORAGE_ERROR', reason);
+      }
+    });
   }
 
   /** The first step: whose epoch is to be raised; null if it is open, or on its way, or cannot be opened. */
@@ -107,8 +131,8 @@ export class PartitionLifecycle {
     partition.waiting.push(reply);
     if (partition.phase !== 'closed') return null;
     const isInternal = this.#registry.get(partition.topic)?.record.internal === true;
-    const directoryId = this.#locate(partition, isInternal, verified);
-    if (directoryId === null) return null;
+    const place = this.#locate(partition, isInternal, verified);
+    if (place === null) return null;
     const worker = isInternal ? this.#placement.own : this.#placement.leastLoaded();
     const slot = worker.add(partition);
     partition.phase = 'raising';
@@ -121,11 +145,12 @@ export class PartitionLifecycle {
       this.#failOpening(partition, 'POLICY_VIOLATION', 'This broker has no room for more partitions.');
       return null;
     }
-    return { partition, generation, directoryId, worker };
+    const { directoryId, clear } = place;
+    return { partition, generation, directoryId, clear, worker };
   }
 
-  /** The id of the data directory that the partition lies in; null if it cannot be opened, which has been answered then. */
-  #locate(partition: SupervisedPartition, internal: boolean, verified: Set<string>): string | null {
+  /** Where the partition lies; null if it cannot be opened, which has been answered then. */
+  #locate(partition: SupervisedPartition, internal: boolean, verified: Set<string>): LocatedPlace | null {
     const { image, data, logger } = this.#options;
     const { topic, topicId, partition: index } = partition;
     const state = image.partition(topicId, index);
@@ -145,7 +170,7 @@ export class PartitionLifecycle {
     }
     partition.folder = located.folder;
     partition.offlineReason = '';
-    return located.directoryId;
+    return located;
   }
 
   /** In one change of the metadata; if another one came in between, each by itself. */
@@ -401,7 +426,7 @@ export class PartitionLifecycle {
     for (const { worker } of this.#placement.all()) {
       if (!worker) continue;
       left++;
-      worker.ask({ type: 'drain' }, WORKER_DEADLINE_MS, (drained) => {
+      worker.ask({ type: 'drain' }, DRAIN_DEADLINE_MS, (drained) => {
         replies.push(drained);
         ended();
       });
@@ -425,10 +450,10 @@ export class PartitionLifecycle {
     for (const partition of slots.partitions.values()) this.#openOnWorker(partition);
   }
 
-  /** A worker's thread ended: its partitions are opened again on a new one, each with a new leader epoch. */
-  workerExited(index: number, reason: string): void {
+  /** A worker's thread ended. Returns the partitions that it hosted and that are to be opened again, each with a new leader epoch. */
+  workerExited(index: number, reason: string): readonly SupervisedPartition[] {
     const slots = this.#placement.worker(index);
-    if (!slots || this.#stopping) return;
+    if (!slots || this.#stopping) return [];
     const { clock, data, logger, tell, publishedBy } = this.#options;
     slots.worker = null;
     slots.starting = false;
@@ -441,8 +466,9 @@ export class PartitionLifecycle {
         type: 'fatal',
         reason: `Partition worker ${index} died ${slots.deathsMs.length} times within a minute: ${reason}`,
       });
-      return;
+      return [];
     }
+    const closed: SupervisedPartition[] = [];
     for (const partition of [...slots.partitions.values()]) {
       if (partition.phase === 'open') {
         // If it cannot be known what was published, all that is not durable is verified.
@@ -459,7 +485,8 @@ export class PartitionLifecycle {
       const isOffline = partition.phase === 'offline';
       this.#release(partition);
       if (isOffline) partition.phase = 'offline';
-      else if (this.#registry.exists(partition)) this.open(partition, () => {});
+      else if (this.#registry.exists(partition)) closed.push(partition);
     }
+    return closed;
   }
 }

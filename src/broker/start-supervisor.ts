@@ -215,6 +215,7 @@ function superviseWith(
   let supervisor: SupervisorActor | null = null;
   metadata.list((entries, revision) => {
     const image = new MetadataImage(entries);
+    data.takeOverMoved(placesIn(image));
     for (const { path, reason, partitions } of data.miss(placesIn(image)))
       logger.error(UNUSABLE, { directory: path, reason, partitions });
     supervisor = new SupervisorActor({
@@ -241,7 +242,7 @@ function* placesIn(image: MetadataImage): Iterable<PartitionToMiss> {
   for (const [topic, { topicId, replicas }] of image.topics) {
     for (let index = 0; index < replicas.length; index++) {
       const directoryId = image.partition(topicId, index)?.directoryId ?? null;
-      yield { topic, partition: toPartitionIndex(index), directoryId };
+      yield { topic, topicId, partition: toPartitionIndex(index), directoryId };
     }
   }
 }

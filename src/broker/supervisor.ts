@@ -120,9 +120,9 @@ export class SupervisorActor {
     this.#lifecycle.workerStarted(index, worker);
   }
 
-  /** A worker's thread ended. */
+  /** A worker's thread ended: its partitions are opened again on a new one. */
   workerExited(index: number, reason: string): void {
-    this.#lifecycle.workerExited(index, reason);
+    this.#background.openAgain(this.#lifecycle.workerExited(index, reason));
   }
 
   workerTold(event: PartitionEvent): void {

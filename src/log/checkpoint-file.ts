@@ -50,6 +50,17 @@ export function checkpointNumber(path: string, field: string | undefined): numbe
 
 /** Replaces a file atomically and durably. On an error the old content stands. */
 export function replaceFile(disk: Disk, path: string, content: string | Uint8Array, done: DiskDone): void {
+  placeFile(disk, path, content, (error) => {
+    if (error) done(error);
+    else disk.syncDirectory(dirname(path), done);
+  });
+}
+
+/**
+ * The same, but that the folder is not synced: a loss of power leaves the old content or the new one until the caller has done
+ * that.
+ */
+export function placeFile(disk: Disk, path: string, content: string | Uint8Array, done: DiskDone): void {
   const temporary = path + TEMPORARY_SUFFIX;
   let file: DiskFile | null = null;
   const finish = (error: DiskError | null): void => {
@@ -59,7 +70,7 @@ export function replaceFile(disk: Disk, path: string, content: string | Uint8Arr
     else {
       disk.rename(temporary, path, (renameError) => {
         if (renameError) disk.remove(temporary, () => done(renameError));
-        else disk.syncDirectory(dirname(path), done);
+        else done(null);
       });
     }
   };
@@ -83,7 +94,7 @@ export class CheckpointWriter {
   readonly #disk: Disk;
   readonly #path: string;
   #writing = false;
-  #next: { content: string; done: DiskDone[] } | null = null;
+  #next: { content: string; durably: boolean; done: DiskDone[] } | null = null;
 
   constructor(disk: Disk, path: string) {
     this.#disk = disk;
@@ -92,10 +103,20 @@ export class CheckpointWriter {
 
   /** `done` is called once this content, or a newer one, is durable. */
   write(content: string, done: DiskDone): void {
+    this.#add(content, true, done);
+  }
+
+  /** The same, but that the folder need not be synced yet: {@link placeFile}. */
+  place(content: string, done: DiskDone): void {
+    this.#add(content, false, done);
+  }
+
+  #add(content: string, durably: boolean, done: DiskDone): void {
     if (this.#next) {
       this.#next.content = content;
+      this.#next.durably ||= durably;
       this.#next.done.push(done);
-    } else this.#next = { content, done: [done] };
+    } else this.#next = { content, durably, done: [done] };
     if (!this.#writing) this.#writeNext();
   }
 
@@ -104,7 +125,8 @@ export class CheckpointWriter {
     if (!current) return;
     this.#next = null;
     this.#writing = true;
-    replaceFile(this.#disk, this.#path, current.content, (error) => {
+    const replace = current.durably ? replaceFile : placeFile;
+    replace(this.#disk, this.#path, current.content, (error) => {
       this.#writing = false;
       this.#writeNext();
       for (const done of current.done) done(error);

@@ -9,7 +9,7 @@ import { OdradekError } from '../base/errors.js';
 import { type BrokerId, type PartitionIndex, toBrokerId, toPartitionIndex } from '../base/ids.js';
 import { type Disk, type DiskDone, DiskError } from '../io/disk.js';
 import { replaceFile } from './checkpoint-file.js';
-import { DELETED_FOLDER_SUFFIX, deletedFolderName, TIMER_MS_MAX } from './file-names.js';
+import { DELETED_FOLDER_SUFFIX, deletedFolderName, strayFolderName, TIMER_MS_MAX } from './file-names.js';
 import { inTurn, type StepDone } from './in-turn.js';
 import { readPartitionTopicId } from './partition-metadata.js';
 
@@ -149,6 +149,32 @@ export function deletePartitionFolder(
     // An error here leaves a folder that the next start removes.
     clock.after(Math.min(delayMs, TIMER_MS_MAX), () => disk.remove(target, () => {}));
     disk.syncDirectory(parent, done);
+  });
+}
+
+/**
+ * Renames a folder that bears a partition's name and is not its own, so that nothing takes it for the partition's. Nobody removes
+ * it. `done` gets its new path when that survives a loss of power; null if there is no such folder. Throws DiskError.
+ */
+export function setFolderAside(
+  disk: Disk,
+  directory: string,
+  done: (result: DiskError | string | null) => void,
+): void {
+  const parent = dirname(directory);
+  const taken = new Set(disk.list(parent));
+  const first = BigInt(`0x${uniqueDigits(disk, directory)}`);
+  // Several may say that they are of the same topic, or of none.
+  const names = (count: bigint): string => {
+    const name = strayFolderName(basename(directory), (first + count).toString(16).padStart(32, '0'));
+    return taken.has(name) ? names(count + 1n) : name;
+  };
+  const target = join(parent, names(0n));
+  disk.rename(directory, target, (error) => {
+    const isGone = error?.code === 'ENOENT';
+    if (error && !isGone) done(error);
+    // One that is gone may have been renamed by an attempt that could not be synced.
+    else disk.syncDirectory(parent, (problem) => done(problem ?? (isGone ? null : target)));
   });
 }
 

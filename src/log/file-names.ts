@@ -78,8 +78,17 @@ const FILE_NAME_MAX = 255;
 
 /** What the folder of a deleted partition is called: `<topic>-<partition>.<32 hexadecimal digits>-delete`, as Kafka's. */
 export function deletedFolderName(folderName: string, digits: string): string {
+  return longerFolderName(folderName, digits, DELETED_FOLDER_SUFFIX);
+}
+
+/** What a folder is called that no topic may take for its own: the same with `-stray`, as Kafka's (KAFKA-14616). */
+export function strayFolderName(folderName: string, digits: string): string {
+  return longerFolderName(folderName, digits, '-stray');
+}
+
+function longerFolderName(folderName: string, digits: string, ending: string): string {
   const parting = folderName.lastIndexOf('-');
-  const suffix = `${folderName.slice(parting)}.${digits}${DELETED_FOLDER_SUFFIX}`;
+  const suffix = `${folderName.slice(parting)}.${digits}${ending}`;
   return folderName.slice(0, Math.min(parting, FILE_NAME_MAX - suffix.length)) + suffix;
 }
 

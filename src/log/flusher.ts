@@ -1,14 +1,29 @@
 // Makes durable what a log appended, and knows how far it is: the recovery point. One flush runs at a time; who asks meanwhile
-// shares the next one. The order is data, indexes, names, then the epoch checkpoint and the producer snapshot.
+// shares the next one. The order:
+//
+//   data, then indexes, one segment after the other
+//   the content of what else there is to write: whose folder it is, the epoch checkpoint, the producer snapshot
+//   all names, by one sync of the folder
+//
+// No name needs another one to be durable before it. What a loss of power leaves before that sync may be a snapshot without the
+// segments that it tells of, or a segment without its epoch: whoever opens the log removes the one, and reads the other.
 import { assert } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Offset } from '../base/ids.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import { TIMER_MS_MAX } from './file-names.js';
-import { runSteps, type Step, type StepDone } from './in-turn.js';
+import { inTurn, runSteps, type Step, type StepDone } from './in-turn.js';
 import type { LogConfig } from './log-config.js';
 import type { Operations } from './operations.js';
 import type { Segment } from './segment.js';
+
+/** A file in the log's folder that a flush writes besides batches and indexes. */
+export interface FlushedFile {
+  /** Writes and syncs its content, and gives it its name. */
+  readonly write: Step;
+  /** All names of the folder are durable, or may not be. */
+  readonly named: (error: DiskError | null, next: StepDone) => void;
+}
 
 /** The log as its flusher sees it. */
 export interface FlushedLog {
@@ -31,8 +46,8 @@ export interface FlusherOptions {
   readonly log: () => FlushedLog;
   /** Segments that are no longer part of the log, but still in its folder, and may not be durable. */
   readonly leaving: () => readonly Segment[];
-  /** What is to be written down once the batches are on the disk. Called as a flush begins. */
-  readonly steps: () => Step[];
+  /** What is to be written once the batches are on the disk. Called as a flush begins. */
+  readonly files: () => readonly FlushedFile[];
   readonly indexFailed: (error: unknown) => void;
   readonly goOffline: (error: DiskError) => void;
   readonly recoveryPoint: Offset;
@@ -44,6 +59,8 @@ export class Flusher {
   readonly #options: FlusherOptions;
   #recoveryPoint: Offset;
   #flushing = false;
+  /** Files were made whose names no sync of the folder has covered. */
+  #newNames = false;
   #waiters: StepDone[] = [];
   #afterFlush: (() => void)[] = [];
   #timer: Timer | null = null;
@@ -129,8 +146,8 @@ export class Flusher {
   }
 
   #steps(segments: readonly Segment[], dirty: readonly Segment[]): Step[] {
-    const { disk, directory, indexFailed, goOffline } = this.#options;
-    const more = this.#options.steps();
+    const { indexFailed, goOffline } = this.#options;
+    const files = this.#options.files();
     const orOffline =
       (next: StepDone): StepDone =>
       (error) => {
@@ -138,10 +155,24 @@ export class Flusher {
         next(error);
       };
     const steps: Step[] = dirty.map((segment) => (next) => segment.sync(indexFailed, orOffline(next)));
-    let newNames = false;
-    for (const segment of segments) newNames = segment.takeNewNames() || newNames;
-    if (newNames) steps.push((next) => disk.syncDirectory(directory, orOffline(next)));
-    return [...steps, ...more];
+    for (const segment of segments) this.#newNames = segment.takeNewNames() || this.#newNames;
+    steps.push(...files.map(({ write }) => write));
+    if (this.#newNames || files.length > 0) steps.push((next) => this.#syncNames(files, next));
+    return steps;
+  }
+
+  #syncNames(files: readonly FlushedFile[], next: StepDone): void {
+    const { disk, directory, goOffline } = this.#options;
+    const hasSegments = this.#newNames;
+    this.#newNames = false;
+    disk.syncDirectory(directory, (error) => {
+      if (error && hasSegments) goOffline(error);
+      inTurn(
+        files,
+        ({ named }, then) => named(error, then),
+        (failure) => next(hasSegments ? (error ?? failure) : failure),
+      );
+    });
   }
 
   #ended(waiters: readonly StepDone[], error: Error | null): void {

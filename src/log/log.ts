@@ -21,7 +21,7 @@ import type {
 } from './compaction/compaction.js';
 import { type CompactableLog, Compactor } from './compaction/compactor.js';
 import { deletePartitionFolder } from './data-directory.js';
-import { Flusher } from './flusher.js';
+import { type FlushedFile, Flusher } from './flusher.js';
 import { runSteps, type Step, type StepDone } from './in-turn.js';
 import type { LeaderEpochEntry } from './leader-epochs.js';
 import type { LogConfig } from './log-config.js';
@@ -154,7 +154,7 @@ export class Log {
         truncating: this.#truncating,
       }),
       leaving: () => this.#removal.leaving,
-      steps: () => this.#stepsOfFlush(),
+      files: () => this.#filesOfFlush(),
       indexFailed: this.#indexFailed,
       goOffline: (error) => this.#goOffline(error),
     });
@@ -442,8 +442,8 @@ export class Log {
   // Flush
 
   /**
-   * Makes all that was appended so far durable and moves the recovery point: data, then indexes, then names, the epoch
-   * checkpoint and the producer snapshot of the last roll. Calls at a time share one pass. A data sync that fails takes the
+   * Makes all that was appended so far durable and moves the recovery point: data, then indexes, the epoch checkpoint and the
+   * producer snapshot of the last roll, then all names. Calls at a time share one pass. A data sync that fails takes the
    * log offline, because a file system may have dropped what it could not write.
    */
   flush(done: StepDone): void {
@@ -451,13 +451,13 @@ export class Log {
     this.#flusher.flush(done);
   }
 
-  #stepsOfFlush(): Step[] {
+  #filesOfFlush(): FlushedFile[] {
     if (this.#bytesSinceSnapshot >= SNAPSHOT_AFTER_BYTES) this.#takeSnapshot();
-    const steps: Step[] = this.#folder.unsynced ? [(next) => this.#folder.sync(next)] : [];
-    if (this.#epochs.mustSave(this.#logEndOffset)) steps.push((next) => this.#epochs.save(next));
+    const files = this.#folder.unsynced ? [this.#folder.flushed] : [];
+    if (this.#epochs.mustSave(this.#logEndOffset)) files.push(this.#epochs.flushed);
     const bases = (): Set<Offset> => new Set(this.#segments.map(({ baseOffset }) => baseOffset));
-    const writeSnapshot = this.#snapshots.writer(bases);
-    return writeSnapshot ? [...steps, writeSnapshot] : steps;
+    const snapshot = this.#snapshots.flushed(bases);
+    return snapshot ? [...files, snapshot] : files;
   }
 
   #goOffline(error: DiskError): void {

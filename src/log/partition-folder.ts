@@ -1,12 +1,14 @@
 // The folder of a log: whose it is, and whether that survives a loss of power. A folder is made, and marked with its topic's id,
 // without a sync: nothing in it is promised before the first flush of the log, which makes the mark and all names durable too.
 // So a broker with thousands of new partitions does not wait for its disk thousands of times.
+import { dirname } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import { OdradekError } from '../base/errors.js';
 import type { Offset, TopicId } from '../base/ids.js';
 import { type Disk, DiskError } from '../io/disk.js';
 import { PARTITION_METADATA_FILE } from './file-names.js';
-import { runSteps, type StepDone } from './in-turn.js';
+import type { FlushedFile } from './flusher.js';
+import { runSteps, type Step, type StepDone } from './in-turn.js';
 import type { Operations } from './operations.js';
 import { readPartitionTopicId, syncPartitionTopicId, writePartitionTopicId } from './partition-metadata.js';
 import type { LogRecovery } from './recovery.js';
@@ -79,14 +81,36 @@ export class PartitionFolder {
       done(null);
       return;
     }
-    const { disk, clock, directory, topicId, operations, failed } = this.#options;
+    const { disk, clock, directory, operations } = this.#options;
+    const { write, named } = this.flushed;
     operations.begin();
-    const steps = [(next: StepDone) => syncPartitionTopicId(disk, directory, topicId, next)];
+    const steps: Step[] = [write, (next) => disk.syncDirectory(directory, (error) => named(error, next))];
     runSteps(clock, steps, (error) => {
-      if (!error) this.#unsynced = false;
-      else if (error instanceof DiskError && !error.passes) failed(error);
       done(error);
       operations.end();
     });
+  }
+
+  /** What a flush does while it may not survive. */
+  get flushed(): FlushedFile {
+    const { disk, clock, directory, topicId, failed } = this.#options;
+    const orFailed =
+      (next: StepDone): StepDone =>
+      (error) => {
+        if (error instanceof DiskError && !error.passes) failed(error);
+        next(error);
+      };
+    const mark: Step = (next) => syncPartitionTopicId(disk, directory, topicId, next);
+    return {
+      write: (next) => runSteps(clock, [mark], orFailed(next)),
+      named: (error, next) => {
+        const ended: StepDone = orFailed((failure) => {
+          if (!failure) this.#unsynced = false;
+          next(failure);
+        });
+        if (error) ended(error);
+        else disk.syncDirectory(dirname(directory), ended);
+      },
+    };
   }
 }

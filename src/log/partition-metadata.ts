@@ -3,7 +3,7 @@
 //
 // The file is written when the folder is made and synced by the first flush of the log: before that nothing in the folder is
 // promised, and a loss of power may leave anything of it.
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { OdradekError } from '../base/errors.js';
 import { type TopicId, toTopicId } from '../base/ids.js';
 import type { Disk, DiskDone, DiskFile } from '../io/disk.js';
@@ -31,7 +31,7 @@ export function readPartitionTopicId(
   return toTopicId(match[2]);
 }
 
-/** Writes it down for every process; for good by {@link syncPartitionTopicId}. Throws DiskError. */
+/** Writes it down for every process; {@link syncPartitionTopicId} has it survive a loss of power. Throws DiskError. */
 export function writePartitionTopicId(disk: Disk, directory: string, topicId: TopicId): void {
   disk.close(openWritten(disk, directory, topicId));
 }
@@ -49,17 +49,12 @@ function openWritten(disk: Disk, directory: string, topicId: TopicId): DiskFile 
   }
 }
 
-/** Has it, the names in the folder and the folder's own name survive a loss of power. Throws DiskError. */
+/** Has it survive a loss of power, if the names of the file and of the folder do. Throws DiskError. */
 export function syncPartitionTopicId(disk: Disk, directory: string, topicId: TopicId, done: DiskDone): void {
   // Anew: of a sync that failed before, nobody knows what became of the bytes.
   const file = openWritten(disk, directory, topicId);
   disk.sync(file, (error) => {
     disk.close(file);
-    if (error) done(error);
-    else
-      disk.syncDirectory(directory, (directoryError) => {
-        if (directoryError) done(directoryError);
-        else disk.syncDirectory(dirname(directory), done);
-      });
+    done(error);
   });
 }

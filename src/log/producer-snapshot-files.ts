@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { OdradekError } from '../base/errors.js';
 import type { Offset } from '../base/ids.js';
 import type { Disk, DiskError } from '../io/disk.js';
-import { replaceFile } from './checkpoint-file.js';
+import { placeFile } from './checkpoint-file.js';
 import { parseSnapshotFileName, snapshotFileName } from './file-names.js';
+import type { FlushedFile } from './flusher.js';
 import { inTurn, type StepDone } from './in-turn.js';
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.js';
 import { ProducerStates } from './producer-states.js';
@@ -58,26 +59,38 @@ export class ProducerSnapshotFiles {
 
   /**
    * What writes the snapshot taken last, and then removes those that are not needed any more; null if there is none to write.
-   * To be run when all before it is durable. A failure is told, and the next flush tries again.
+   * To be run when the batches before it are durable. A failure is told, and the next flush tries again.
    */
-  writer(segmentBases: () => ReadonlySet<Offset>): ((done: StepDone) => void) | null {
+  flushed(segmentBases: () => ReadonlySet<Offset>): FlushedFile | null {
     const snapshot = this.#pending;
     if (!snapshot) return null;
-    return (done) => {
-      const { disk, warn } = this.#options;
-      replaceFile(disk, this.#path(snapshot.offset), snapshot.content, (error) => {
-        if (error) {
-          if (!error.isFull) warn('a producer snapshot could not be written', error.message);
-          done(null);
+    const { disk, warn } = this.#options;
+    let isPlaced = false;
+    const failed = (error: DiskError): void => {
+      if (!error.isFull) warn('a producer snapshot could not be written', error.message);
+    };
+    return {
+      write: (next) => {
+        placeFile(disk, this.#path(snapshot.offset), snapshot.content, (error) => {
+          isPlaced = error === null;
+          if (error) failed(error);
+          // Whether or not it will be durable: a truncation must remove it.
+          else if (this.#offsets.at(-1) !== snapshot.offset) this.#offsets.push(snapshot.offset);
+          next(null);
+        });
+      },
+      named: (error, next) => {
+        if (error && isPlaced) failed(error);
+        if (error || !isPlaced) {
+          next(null);
           return;
         }
         if (this.#pending === snapshot) this.#pending = null;
-        this.#offsets.push(snapshot.offset);
         this.#remove(this.#strays(segmentBases()), (failure) => {
           if (failure) warn('a producer snapshot could not be removed', failure.message);
-          done(null);
+          next(null);
         });
-      });
+      },
     };
   }
 

@@ -1,9 +1,10 @@
 // The leader epochs of a log and their checkpoint file, which is written whenever they change: the newest version counts.
 import { join } from 'node:path';
 import type { LeaderEpoch, Offset } from '../base/ids.js';
-import type { Disk } from '../io/disk.js';
+import type { Disk, DiskError } from '../io/disk.js';
 import { CheckpointWriter } from './checkpoint-file.js';
 import { LEADER_EPOCH_FILE } from './file-names.js';
+import type { FlushedFile } from './flusher.js';
 import type { StepDone } from './in-turn.js';
 import type { LeaderEpochEntry, LeaderEpochs } from './leader-epochs.js';
 import type { Operations } from './operations.js';
@@ -91,14 +92,40 @@ export class SavedEpochs {
 
   /** Writes the file. A failure is told, and what is unsaved stays so. */
   save(done: StepDone): void {
-    const version = ++this.#version;
-    this.#onlyBegan = false;
+    const version = this.#nextVersion();
     this.#operations.begin();
     this.#file.write(this.#epochs.format(), (error) => {
-      if (!error) this.#savedVersion = Math.max(this.#savedVersion, version);
-      else if (!error.isFull) this.#warn('leader epochs could not be saved', error.message);
+      this.#ended(version, error);
       done(error);
       this.#operations.end();
     });
+  }
+
+  /** The same as a part of a flush. */
+  get flushed(): FlushedFile {
+    let version = 0;
+    return {
+      write: (next) => {
+        version = this.#nextVersion();
+        this.#file.place(this.#epochs.format(), (error) => {
+          if (error) this.#ended(version, error);
+          next(error);
+        });
+      },
+      named: (error, next) => {
+        this.#ended(version, error);
+        next(error);
+      },
+    };
+  }
+
+  #nextVersion(): number {
+    this.#onlyBegan = false;
+    return ++this.#version;
+  }
+
+  #ended(version: number, error: DiskError | null): void {
+    if (!error) this.#savedVersion = Math.max(this.#savedVersion, version);
+    else if (!error.isFull) this.#warn('leader epochs could not be saved', error.message);
   }
 }

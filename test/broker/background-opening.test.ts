@@ -153,4 +153,73 @@ describe('BackgroundOpening', () => {
     expect(scene.routes).toHaveLength(200);
     expect(scene.ask({ type: 'stop' })).toEqual({ type: 'done' });
   });
+
+  describe('when a worker dies', () => {
+    /** 1,000 open partitions, the half of which a worker takes with it; the new one answers when it is told to. */
+    const bereft = (): { scene: SupervisorScene; lost: readonly number[] } => {
+      const scene = new SupervisorScene().start();
+      scene.create('orders', 1000);
+      scene.clock.advance(5000);
+      expect(scene.routes).toHaveLength(1000);
+      const lost = scene.routes.flatMap(({ worker, partition }) => (worker === 0 ? [partition] : []));
+      expect(lost.length).toBe(500);
+      scene.prepare = (worker) => worker.held.add('open');
+      scene.killWorker(0);
+      scene.settle();
+      return { scene, lost };
+    };
+    const openedAgain = (scene: SupervisorScene): number[] =>
+      scene.worker(0).asked.flatMap((command) => (command.type === 'open' ? [command.partition] : []));
+
+    it('opens its partitions in groups, and what a client asks for before the groups that wait', () => {
+      const { scene, lost } = bereft();
+      expect(openedAgain(scene)).toHaveLength(64);
+      expect(scene.supervisor.recovering).toBe(500);
+      const asked = lost.at(-1);
+      if (asked === undefined) throw new Error('no partition was lost');
+      const reply = scene.tell({
+        type: 'open-partition',
+        topic: 'orders',
+        partition: toPartitionIndex(asked),
+      });
+      scene.settle();
+      expect(openedAgain(scene)[64]).toBe(asked);
+      expect(openedAgain(scene)).toHaveLength(129);
+      answerAll(scene);
+      expect(reply()).toEqual({ type: 'done' });
+      let rounds = 0;
+      for (; scene.routes.length < 1000 && rounds < 10; rounds++) {
+        expect(scene.worker(0).waiting.length).toBeLessThanOrEqual(128);
+        answerAll(scene);
+      }
+      expect(rounds).toBeLessThan(10);
+      expect([...openedAgain(scene)].sort((a, b) => a - b)).toEqual([...lost].sort((a, b) => a - b));
+      expect(scene.supervisor.recovering).toBe(0);
+      expect(scene.ask({ type: 'stop' })).toEqual({ type: 'done' });
+    });
+
+    it('opens what it was opening at once, and then what else is wanted soon', () => {
+      const scene = new SupervisorScene({ settings: { 'odradek.workers': '1' } });
+      scene.prepare = (worker) => worker.held.add('open');
+      scene.start();
+      scene.create('orders', 200);
+      const underWay = openedAgain(scene);
+      expect(underWay).toHaveLength(64);
+      scene.killWorker(0, 'after');
+      scene.settle();
+      expect(openedAgain(scene)).toHaveLength(128);
+      expect(openedAgain(scene).slice(0, 64)).toEqual(underWay);
+      for (let round = 0; round < 4; round++) answerAll(scene);
+      expect(openedAgain(scene)).toHaveLength(200);
+      expect(scene.routes).toHaveLength(200);
+    });
+
+    it('is no clean stop before all are open again, and the next start recovers them', () => {
+      const { scene } = bereft();
+      const stopped = scene.tell({ type: 'stop' });
+      answerAll(scene);
+      expect(stopped()).toMatchObject({ type: 'failed', error: 'KAFKA_STORAGE_ERROR' });
+      expect(openedAgain(scene)).toHaveLength(64);
+    });
+  });
 });

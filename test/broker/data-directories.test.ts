@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { toOffset, toPartitionIndex } from '../../src/base/ids.js';
+import { present } from '../../src/base/assert.js';
+import { type TopicId, toOffset, toPartitionIndex } from '../../src/base/ids.js';
+import { SimulatedCrash } from '../../src/io/simulated-disk.js';
+import { syncPartitionTopicId, writePartitionTopicId } from '../../src/log/partition-metadata.js';
 import type { PartitionEvent } from '../../src/partition/messages.js';
 import { SupervisorScene } from './supervisor-scene.js';
 
@@ -7,18 +10,19 @@ const open = (topic: string, partition = 0) =>
   ({ type: 'open-partition', topic, partition: toPartitionIndex(partition) }) as const;
 
 /** A supervisor with two directories, and a topic with partitions in both. */
-function sceneWithTwo(partitions = 4): SupervisorScene {
-  const scene = new SupervisorScene();
+function sceneWithTwo(partitions = 4, settings: Readonly<Record<string, string>> = {}): SupervisorScene {
+  const scene = new SupervisorScene({ settings });
   scene.directories = ['/a', '/b'];
   scene.start();
   scene.create('orders', partitions);
-  for (const { directory } of scene.routes) makeFolder(scene, directory);
+  for (const { directory, topicId } of scene.routes) makeFolder(scene, directory, topicId);
   return scene;
 }
 
 /** What a worker would have done. */
-function makeFolder(scene: SupervisorScene, directory: string): void {
+function makeFolder(scene: SupervisorScene, directory: string, topicId: TopicId): void {
   scene.disk.makeDirectory(directory);
+  writePartitionTopicId(scene.disk, directory, topicId);
   scene.disk.syncDirectory(directory.slice(0, directory.lastIndexOf('/')), () => {});
   scene.settle();
 }
@@ -146,10 +150,6 @@ describe('DataDirectories', () => {
 
   it('pass over the folder of a topic that was deleted while its directory was away', () => {
     const scene = sceneWithTwo(2);
-    const id = scene.routes.find(({ partition }) => partition === 1)?.topicId;
-    const file = scene.disk.open('/b/orders-1/partition.metadata', 'write');
-    scene.disk.write(file, 0, [Buffer.from(`version: 0\ntopic_id: ${id}\n`)]);
-    scene.disk.close(file);
     scene.directories = ['/a'];
     scene.restart('crash');
     expect(scene.ask({ type: 'delete-topic', name: 'orders' })).toEqual({ type: 'done' });
@@ -191,6 +191,39 @@ describe('A partition whose folder was moved to another directory', () => {
       recovery: { type: 'from', recoveryPoint: 100 },
     });
     expect(openMoved(scene, '/b', '/a', 70)).toMatchObject({ logStartOffset: 60 });
+  });
+
+  it('keeps its start, wherever a crash comes', () => {
+    const soon = { 'log.flush.offset.checkpoint.interval.ms': '10' };
+    let operations = 1;
+    for (let isOver = false; !isOver; operations += 2) {
+      const scene = sceneWithTwo(2, soon);
+      scene.supervisor.workerTold({ type: 'checkpoint', checkpoint: checkpointAt(50) });
+      const topicId = present(scene.routes[0], 'a route').topicId;
+      syncPartitionTopicId(scene.disk, '/a/orders-0', topicId, () => {});
+      scene.settle();
+      scene.disk.rename('/a/orders-0', '/b/orders-0', () => {});
+      scene.settle();
+      for (const path of ['/a', '/b', '/b/orders-0']) scene.disk.syncDirectory(path, () => {});
+      scene.settle();
+      scene.disk.crashProcess();
+      scene.disk.crashIn(operations);
+      scene.prepare = (worker) => worker.held.add('open');
+      try {
+        scene.start().tell(open('orders', 0));
+        scene.settle();
+      } catch (error) {
+        if (!(error instanceof SimulatedCrash)) throw error;
+      }
+      isOver = !scene.disk.crashed;
+      scene.restart('power');
+      scene.tell(open('orders', 0));
+      scene.settle();
+      const asked = [...scene.workers.values()].flatMap((worker) => worker.asked);
+      const opened = asked.find((command) => command.type === 'open' && command.directory === '/b/orders-0');
+      expect(opened, `crash in operation ${operations}`).toMatchObject({ logStartOffset: 50 });
+    }
+    expect(operations).toBeGreaterThan(60);
   });
 
   it('is recovered if the stop of the old directory was not clean, whatever the new one says', () => {

@@ -501,6 +501,18 @@ describe('SupervisorActor: stop', () => {
     expect(scene.disk.files()).not.toContain('/data/.kafka_cleanshutdown');
   });
 
+  it('is clean however long the workers flush', () => {
+    const scene = new SupervisorScene().start();
+    scene.create('orders', 2);
+    for (const worker of scene.workers.values()) worker.held.add('drain');
+    const stopped = scene.tell({ type: 'stop' });
+    scene.clock.advance(8 * 60_000);
+    expect(stopped()).toBeNull();
+    for (const worker of scene.workers.values()) worker.answerHeld();
+    scene.settle();
+    expect(stopped()).toEqual({ type: 'done' });
+  });
+
   it('leaves no mark when a worker could not flush, or dies meanwhile', () => {
     for (const how of ['fails', 'dies'] as const) {
       const scene = new SupervisorScene().start();

@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -238,6 +239,36 @@ describe('Several data directories', () => {
     rmSync(copy, { recursive: true });
     ({ broker: running, client: used } = await start([a, b]));
     expect(await read(used, twice)).toEqual(['one']);
+    await running.stop();
+  });
+
+  it('bring nothing of a deleted topic into the next one of its name, though a loss of power took the id away', async () => {
+    const [a, b] = [at('a'), at('b')];
+    let { broker: running, client: used } = await start([a, b]);
+    await used.admin().createTopic({ name: TOPIC, partitions: 2 });
+    for (const partition of [0, 1]) await send(used, partition, 'old');
+    const [away = -1] = partitionsIn(b);
+    await running.kill();
+    truncateSync(join(b, `${TOPIC}-${away}`, 'partition.metadata'), 0);
+    ({ broker: running, client: used } = await start([a]));
+    await used.admin().deleteTopic(TOPIC);
+    await running.stop();
+    ({ broker: running, client: used } = await start([a, b]));
+    await used.admin().createTopic({ name: TOPIC, partitions: 2 });
+    for (const partition of [0, 1]) await send(used, partition, 'new');
+    for (const partition of [0, 1]) expect(await read(used, partition)).toEqual(['new']);
+    const stray = `${TOPIC}-${away}.${'0'.repeat(32)}-stray`;
+    await vi.waitUntil(() => existsSync(join(b, stray)), wait);
+    expect(readFileSync(join(b, stray, '00000000000000000000.log')).includes('old')).toBe(true);
+    expect(running.lines('a folder was set aside: it is not of the topic whose name it bears')).toMatchObject(
+      [{ topic: TOPIC, partition: away, directory: b, folder: stray }],
+    );
+    await running.stop();
+    // Neither is it found again, nor does it go with the topic.
+    ({ broker: running, client: used } = await start([a, b]));
+    for (const partition of [0, 1]) expect(await read(used, partition)).toEqual(['new']);
+    await used.admin().deleteTopic(TOPIC);
+    expect(readdirSync(b)).toContain(stray);
     await running.stop();
   });
 

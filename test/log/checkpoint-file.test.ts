@@ -120,6 +120,19 @@ describe('CheckpointWriter', () => {
     expect(machine.disk.operations - before).toBe(12);
   });
 
+  it('leaves the sync of the folder to who only has a content placed, unless it comes with others', () => {
+    const machine = new LogMachine();
+    const writer = new CheckpointWriter(machine.disk, '/data/file');
+    const durable = () => machine.disk.durableContents('/data/file')?.toString() ?? null;
+    expect(machine.wait((done) => writer.place('one', done))).toBeNull();
+    expect(machine.disk.contents('/data/file').toString()).toBe('one');
+    expect(durable()).toBeNull();
+    writer.place('two', () => {});
+    writer.write('three', () => {});
+    expect(machine.wait((done) => writer.place('four', done))).toBeNull();
+    expect(durable()).toBe('four');
+  });
+
   it('goes on after an error', () => {
     const machine = new LogMachine();
     const writer = new CheckpointWriter(machine.disk, '/data/file');

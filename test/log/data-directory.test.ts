@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OdradekError } from '../../src/base/errors.js';
 import { toBrokerId, toPartitionIndex } from '../../src/base/ids.js';
+import type { DiskError } from '../../src/io/disk.js';
 import { replaceFile } from '../../src/log/checkpoint-file.js';
 import {
   deletePartitionFolder,
@@ -11,6 +12,7 @@ import {
   readMetaProperties,
   removeCleanShutdownMark,
   removeDeletedPartitions,
+  setFolderAside,
   writeMetaProperties,
 } from '../../src/log/data-directory.js';
 import { readPartitionTopicId, writePartitionTopicId } from '../../src/log/partition-metadata.js';
@@ -136,6 +138,38 @@ describe('partition folders', () => {
     expect(
       machine.wait((done) => deletePartitionFolder(machine.disk, machine.clock, '/data/none-0', 0, done)),
     ).toBeNull();
+  });
+
+  it('are set aside under names that are free, and for good, though not at the first attempt', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const machine = new LogMachine(seed);
+      const setAside = (): DiskError | string | null => {
+        let result: DiskError | string | null = null;
+        const isDone = machine.wait((done) =>
+          setFolderAside(machine.disk, '/data/orders-0', (outcome) => {
+            result = outcome;
+            done(null);
+          }),
+        );
+        expect(isDone).toBeNull();
+        return result;
+      };
+      const digits = Buffer.from(TOPIC_ID, 'base64url').toString('hex');
+      const next = (BigInt(`0x${digits}`) + 1n).toString(16);
+      for (const expected of [digits, next]) {
+        machine.disk.makeDirectory('/data/orders-0');
+        writePartitionTopicId(machine.disk, '/data/orders-0', TOPIC_ID);
+        machine.disk.failNext({ operation: 'syncDirectory' });
+        expect(setAside()).toMatchObject({ code: 'EIO' });
+        expect(setAside()).toBeNull();
+        expect(machine.disk.list('/data')).toContain(`orders-0.${expected}-stray`);
+      }
+      machine.losePower();
+      expect(machine.disk.list('/data'), `SEED ${seed}`).toEqual(
+        [digits, next].map((one) => `orders-0.${one}-stray`),
+      );
+      expect(listPartitionFolders(machine.disk, '/data')).toEqual([]);
+    }
   });
 
   it('are removed if an earlier process did not finish that', () => {

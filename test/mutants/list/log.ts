@@ -4,6 +4,7 @@ import type { Mutant } from '../mutant.js';
 const LOG = 'test/log/log.test.ts';
 const OPEN_LOG = 'test/log/open-log.test.ts';
 const POWER = 'test/log/power-loss.test.ts';
+const FLUSHER = 'test/log/flusher.test.ts';
 
 export const LOG_MUTANTS: readonly Mutant[] = [
   {
@@ -38,12 +39,45 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     name: 'folder-not-synced-with-new-files',
     wrong: 'The names of new segments are not synced: a loss of power takes whole files.',
     file: 'src/log/flusher.ts',
-    piece: '    if (newNames) steps.push(',
-    replacement: '    if (!newNames) steps.push(',
+    piece: 'this.#newNames = segment.takeNewNames() || this.#newNames;',
+    replacement: 'segment.takeNewNames();',
+    caughtBy: { file: FLUSHER, name: 'syncs the folder when indexes are all that is new in it' },
+  },
+  {
+    name: 'names-of-other-files-not-synced',
+    wrong:
+      'A flush syncs the folder only for new segments: a checkpoint counts as durable though its rename is not.',
+    file: 'src/log/flusher.ts',
+    piece: 'if (this.#newNames || files.length > 0)',
+    replacement: 'if (this.#newNames)',
+    caughtBy: { file: FLUSHER, name: 'writes the next one, and goes on when its name cannot be synced' },
+  },
+  {
+    name: 'files-named-though-folder-not-synced',
+    wrong: 'What a flush writes counts as durable though the sync of the folder failed.',
+    file: 'src/log/flusher.ts',
+    piece: 'named(error, then),',
+    replacement: 'named(null, then),',
+    caughtBy: { file: FLUSHER, name: 'writes the next one, and goes on when its name cannot be synced' },
+  },
+  {
+    name: 'new-names-forgotten-by-a-failed-flush',
+    wrong: 'A flush that ends before the folder is synced forgets that segments have names to be synced.',
+    file: 'src/log/flusher.ts',
+    piece: 'const hasSegments = this.#newNames;',
+    replacement: 'const hasSegments = false;',
     caughtBy: {
-      file: POWER,
-      name: 'has all that a flush covered, though the snapshot of the producers could not be written',
+      file: FLUSHER,
+      name: 'still has the names of segments to sync when there was no room for what comes before that',
     },
+  },
+  {
+    name: 'snapshot-not-found-by-truncation',
+    wrong: 'A snapshot whose name could not be synced stays when the batches that it tells of are cut off.',
+    file: 'src/log/producer-snapshot-files.ts',
+    piece: 'else if (this.#offsets.at(-1) !== snapshot.offset) this.#offsets.push(snapshot.offset);',
+    replacement: '',
+    caughtBy: { file: FLUSHER, name: 'leaves no snapshot that a truncation would not find' },
   },
   {
     name: 'recovery-point-before-sync',
@@ -257,8 +291,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     name: 'flush-without-folder',
     wrong: 'A flush leaves out the name of the folder, and whose it is.',
     file: 'src/log/log.ts',
-    piece: 'this.#folder.unsynced ? [(next) => this.#folder.sync(next)] : [];',
-    replacement: '[];',
+    piece: 'const files = this.#folder.unsynced ? [this.#folder.flushed] : [];',
+    replacement: 'const files: FlushedFile[] = [];',
     caughtBy: {
       file: LOG,
       name: 'has the folder, its name and partition.metadata on the disk before a flush is done',

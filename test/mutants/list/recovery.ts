@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant.js';
 
 const OPEN_LOG = 'test/log/open-log.test.ts';
 const POWER = 'test/log/power-loss.test.ts';
+const STRAYS = 'test/broker/stray-folders.test.ts';
 const SCAN = 'test/log/scan-segment.test.ts';
 const WALKER = 'src/log/batch-walker.ts';
 
@@ -180,11 +181,68 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     wrong:
       'What a directory remembers of a partition is lost when its folder is moved: deleted records come back.',
     file: 'src/broker/data-directories.ts',
-    piece: 'if (holders.length === 1) holders[0]?.adopt(stray, from);',
-    replacement: 'void holders;',
+    piece: 'bears(holder, place)) holder.takeOver(place, from);',
+    replacement: 'bears(holder, place)) void from;',
     caughtBy: {
       file: 'test/broker/data-directories.test.ts',
       name: 'keeps its start and its recovery point',
+    },
+  },
+  {
+    name: 'unmarked-folder-taken-for-the-new-topics',
+    wrong:
+      'A folder whose mark went with the power is taken over by any topic of its name: records of a deleted topic come up in the next one.',
+    file: 'src/broker/data-directories.ts',
+    piece: 'return existed && (directoryId === null || directoryId === state.directoryId);',
+    replacement: 'return true;',
+    caughtBy: { file: STRAYS, name: 'is not taken over by another topic of its name' },
+  },
+  {
+    name: 'unmarked-folder-set-aside-where-it-belongs',
+    wrong:
+      'A folder whose mark went with the power gives way to a copy of it, though the metadata say that the topic lies there.',
+    file: 'src/broker/data-directories.ts',
+    piece: 'return existed && (directoryId === null || directoryId === state.directoryId);',
+    replacement: 'return false;',
+    caughtBy: { file: STRAYS, name: 'is not set aside for another one that says the same id' },
+  },
+  {
+    name: 'stray-folder-set-aside-later',
+    wrong:
+      'The metadata say where a topic lies before what another one left there is out of the way: a crash between gives it that.',
+    file: 'src/broker/partition-lifecycle.ts',
+    piece: 'const raising = begun.filter(({ clear }) => clear === null);',
+    replacement: 'const raising = begun;',
+    caughtBy: { file: STRAYS, name: 'is out of the way before anything says that the topic lies there' },
+  },
+  {
+    name: 'stray-folder-set-aside-without-sync',
+    wrong:
+      'The new name of a folder that was set aside may not survive a loss of power: a topic that was opened since takes it over.',
+    file: 'src/log/data-directory.ts',
+    piece: 'else disk.syncDirectory(parent, (problem) => done(problem ?? (isGone ? null : target)));',
+    replacement: 'else done(isGone ? null : target);',
+    caughtBy: { file: STRAYS, name: 'is out of the way before anything says that the topic lies there' },
+  },
+  {
+    name: 'new-topic-begins-where-an-old-one-did',
+    wrong:
+      'A directory that was away while a topic was deleted has the next one of its name begin where the old one did.',
+    file: 'src/broker/data-directories.ts',
+    piece: '!(isNew && home.remembers(topic, partition))',
+    replacement: 'true',
+    caughtBy: { file: STRAYS, name: 'is forgotten, for good, before another one of its name lies there' },
+  },
+  {
+    name: 'moved-partition-opened-too-soon',
+    wrong:
+      'A partition that was moved is opened before what its old directory remembers of it is written down: a crash brings deleted records back.',
+    file: 'src/broker/data-directories.ts',
+    piece: '!home.isTakingOver(topic, partition)',
+    replacement: 'true',
+    caughtBy: {
+      file: 'test/broker/data-directories.test.ts',
+      name: 'keeps its start, wherever a crash comes',
     },
   },
   {
