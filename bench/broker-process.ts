@@ -13,6 +13,8 @@ export interface BrokerProcessOptions {
   readonly settings: readonly string[];
   /** The folder of another build, with `dist` in it; default: the one that this file belongs to. */
   readonly buildFolder?: string;
+  /** Options of Node itself; default: none. */
+  readonly nodeOptions?: readonly string[];
   /** Whether Kafka's door is open, too; default: not. */
   readonly opensKafkaDoor?: boolean;
   /** Whether health and metrics can be asked for; default: not. */
@@ -22,7 +24,8 @@ export interface BrokerProcessOptions {
 export type LogLine = Readonly<Record<string, unknown>>;
 
 const START_DEADLINE_MS = 30_000;
-const STOP_DEADLINE_MS = 30_000;
+/** Thousands of logs are flushed meanwhile, maybe on a busy disk. */
+const STOP_DEADLINE_MS = 120_000;
 const LOG_LINES_KEPT = 20;
 
 /** From dist/bench, where this file is compiled to. */
@@ -61,6 +64,7 @@ export class BrokerProcess {
       dataDirectory,
       profileDirectory,
       settings,
+      nodeOptions = [],
       opensKafkaDoor = false,
       opensHttpDoor = false,
     } = options;
@@ -74,6 +78,7 @@ export class BrokerProcess {
     const main = join(options.buildFolder ?? ownBuildFolder, 'dist/src/cli/main.js');
     this.#process = new LineProcess(
       [
+        ...nodeOptions,
         ...profile,
         main,
         'broker',
@@ -136,6 +141,11 @@ export class BrokerProcess {
   async kill(): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#process.ended;
+  }
+
+  /** Has all its threads collect their garbage soon, if it was started with collect-garbage.cjs; else this ends it. */
+  collectGarbage(): void {
+    this.#process.kill('SIGUSR2');
   }
 
   /** The next line of its log with this message. Rejected if the broker ends before. */

@@ -71,22 +71,32 @@ export class JobProcess<Result> {
   readonly #what: string;
   readonly #timer: NodeJS.Timeout;
   readonly port: Promise<number>;
+  /** It has made what is needed, and waits until it may end. */
+  readonly ready: Promise<void>;
   readonly result: Promise<Result>;
 
   constructor(entry: 'load' | 'pump', job: { readonly type: string }, deadlineMs: number) {
     this.#what = `${entry} ${job.type}`;
     const file = fileURLToPath(new URL(`./${entry}/main.js`, import.meta.url));
     const port = deferred<number>();
+    const ready = deferred<void>();
     const result = deferred<Result>();
     this.port = port.promise;
+    this.ready = ready.promise;
     this.result = result.promise;
     // Whoever needs only one of them must not be ended by the other.
     this.port.catch(() => {});
+    this.ready.catch(() => {});
     this.result.catch(() => {});
     this.#process = new LineProcess([file, JSON.stringify(job)], (line) => {
       // The process on the other end is this program, too.
-      const message = JSON.parse(line) as { readonly port?: number; readonly result?: Result };
+      const message = JSON.parse(line) as {
+        readonly port?: number;
+        readonly ready?: true;
+        readonly result?: Result;
+      };
       if (message.port !== undefined) port.resolve(message.port);
+      if (message.ready) ready.resolve();
       if (message.result !== undefined) result.resolve(message.result);
     });
     let late = false;
@@ -97,6 +107,7 @@ export class JobProcess<Result> {
     const fail = (reason: string) => {
       const error = new Error(`${this.#what}: ${reason}`);
       port.reject(error);
+      ready.reject(error);
       result.reject(error);
     };
     this.#process.ended.then(

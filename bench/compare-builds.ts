@@ -27,7 +27,7 @@ export function compareBuilds(run: RunOptions, builds: Builds): Promise<Outcome>
         };
         const ground = { options: ofSide, proc, folder, suite: suite.name, buildFolder: builds[side] };
         const turns = await onGround(ground, async (ground) => {
-          if (!suite.startsBrokers) await ground.open();
+          if (!suite.startsBrokers) await ground.open(suite.brokerOptions);
           await suite.broker(ground, WARM_UP_SHARE);
           return await suite.broker(ground, 1);
         }).catch((error: Error) => {

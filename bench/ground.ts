@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BrokerProcess, type BrokerProcessOptions } from './broker-process.js';
 import { JobProcess } from './child-process.js';
-import type { LoadJob, LoadResult, PumpJob, PumpResult, ReceiveJob, SendJob, WholeProcess } from './job.js';
+import type {
+  CrowdJob,
+  LoadJob,
+  LoadResult,
+  PumpJob,
+  PumpResult,
+  ReceiveJob,
+  SendJob,
+  WholeProcess,
+} from './job.js';
+import { createTopic } from './load/create-topic.js';
 import { WireConnection } from './load/wire-connection.js';
 import { type CpuSeconds, MIB } from './metrics.js';
 import type { BenchOptions } from './options.js';
@@ -20,7 +30,7 @@ const WARM_PIECE_BYTES = 64 * 1024;
 /** What a turn may touch besides its data. */
 const WARM_EXTRA_BYTES = 64 * MIB;
 
-type BrokerJob = Exclude<LoadJob, SendJob | ReceiveJob>;
+type BrokerJob = Exclude<LoadJob, CrowdJob | SendJob | ReceiveJob>;
 
 /** A load and what it took. */
 export interface Run<Result> {
@@ -55,6 +65,8 @@ export class Ground {
   readonly #suite: string;
   readonly #buildFolder: string | null;
   #broker: BrokerProcess | null = null;
+  /** By how many partitions they have. */
+  readonly #lastingTopics = new Map<number, string>();
   #names = 0;
 
   constructor({ options, proc, folder, suite, buildFolder = null }: GroundOptions) {
@@ -77,8 +89,8 @@ export class Ground {
   }
 
   /** Starts the broker that serves all rounds. */
-  async open(): Promise<void> {
-    this.#broker = await this.startBroker();
+  async open(options: Partial<BrokerProcessOptions> = {}): Promise<void> {
+    this.#broker = await this.startBroker(options);
   }
 
   /** Stops it, and removes all data. */
@@ -133,6 +145,29 @@ export class Ground {
     } finally {
       closeSync(file);
       rmSync(path);
+    }
+  }
+
+  /** A topic with so many partitions that stays until the ground is closed: the same each time. */
+  async lastingTopic(partitions: number): Promise<string> {
+    const name = this.#lastingTopics.get(partitions) ?? this.#newName('lasting');
+    if (!this.#lastingTopics.has(partitions)) {
+      await createTopic(this.broker.port, name, partitions);
+      this.#lastingTopics.set(partitions, name);
+    }
+    return name;
+  }
+
+  /** Has `work` done beside connections with which nothing happens (see {@link CrowdJob}). Fails if one of them ends too early. */
+  async beside<Value>(job: CrowdJob, work: () => Promise<Value>): Promise<Value> {
+    const process = new JobProcess<LoadResult & WholeProcess>('load', job, JOB_DEADLINE_MS);
+    try {
+      await process.ready;
+      const value = await work();
+      await process.finish();
+      return value;
+    } finally {
+      process.kill();
     }
   }
 

@@ -1,5 +1,6 @@
 // What the bench asks of its other processes. A job goes to a process as JSON on the command line; the process prints one JSON
-// object a line: `{"port": …}` if it listens, and `{"result": …}` when it is done.
+// object a line: `{"port": …}` if it listens, `{"ready": true}` if others may begin, and
+// `{"result": …}` when it is done.
 
 import type { CpuSeconds } from './metrics.js';
 
@@ -53,6 +54,41 @@ export interface PacedJob {
   readonly requestsPerSecond: number;
   readonly seconds: number;
   readonly pump: boolean;
+}
+
+/** As {@link PacedJob}, at Kafka's door, into one partition. */
+export interface KafkaPacedJob extends Omit<PacedJob, 'type' | 'pump'> {
+  readonly type: 'kafka-paced';
+  /** Whether latency counts to the arrival at a consumer beside the producer; else to the acknowledgement. */
+  readonly consumes: boolean;
+  /** The broker's process, whose CPU is read while requests go; null: it is not read. */
+  readonly brokerPid: number | null;
+}
+
+/** Connections to Kafka's door with which nothing happens. Says when they are there; ends when stdin does. */
+export interface CrowdJob {
+  readonly type: 'crowd';
+  readonly port: Port;
+  readonly connections: number;
+  /** The topic for whose first record each waits in a fetch; null: they do nothing. */
+  readonly parkedAt: string | null;
+}
+
+/**
+ * Fetches of one consumer with an incremental session (KIP-227) over all partitions of a topic, at Kafka's door: before each fetch
+ * some partitions get a record each, and the fetch, or as many as it takes, brings just those.
+ */
+export interface FetchSessionJob {
+  readonly type: 'fetch-session';
+  readonly port: Port;
+  readonly topic: string;
+  readonly partitions: number;
+  /** Partitions that get a record, each time others; 0: none. */
+  readonly changed: number;
+  /** `full`: each opens the session anew; `parks`: it is sent before the records, and waits for them; `reads`: after them. */
+  readonly fetches: 'full' | 'parks' | 'reads';
+  readonly times: number;
+  readonly brokerPid: number | null;
 }
 
 /** The client library's producer, or its consumer over what that has produced. */
@@ -138,6 +174,7 @@ export interface ReceiveJob {
   readonly bytes: number;
 }
 
+export type KafkaDoorJob = KafkaPacedJob | CrowdJob | FetchSessionJob;
 export type GroupJob = GroupHeartbeatsJob | GroupCommitsJob | GroupOffsetsJob;
 
 export type LoadJob =
@@ -148,6 +185,7 @@ export type LoadJob =
   | ClientJob
   | KafkaJsJob
   | KeyedJob
+  | KafkaDoorJob
   | GroupJob
   | SendJob
   | ReceiveJob;
@@ -166,6 +204,10 @@ export interface LoadResult {
   readonly peakRssMib?: number | undefined;
   /** CPU of the broker in that time, if the job asked for it. */
   readonly broker?: CpuSeconds | undefined;
+  /** The same without its parts, to a microsecond, for a job that looks at it many times. */
+  readonly brokerSeconds?: number | undefined;
+  /** If they are not as many as the records. */
+  readonly requests?: number | undefined;
 }
 
 export interface Latency {

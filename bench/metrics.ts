@@ -21,6 +21,7 @@ export const METRICS = {
   cpuMicrosPerRequest: { unit: 'CPU µs/request', better: 'lower' },
   userMicrosPerRequest: { unit: 'user µs/request', better: 'lower' },
   systemMicrosPerRequest: { unit: 'sys µs/request', better: 'lower' },
+  recordsPerRequest: { unit: 'records/request', better: 'neither' },
   coreShare: { unit: '% of a core', better: 'lower' },
   syncsPerSecond: { unit: 'fdatasync/s', better: 'neither' },
   requestsPerSync: { unit: 'requests/fdatasync', better: 'neither' },
@@ -45,6 +46,10 @@ export const METRICS = {
   secondRecordsMs: { unit: 'ms to another one in each', better: 'lower' },
   openCpuSeconds: { unit: 'CPU s to create and use all', better: 'lower' },
   idleRssMib: { unit: 'MiB RSS idle', better: 'lower' },
+  rssPerThousandMib: { unit: 'MiB RSS/1,000 partitions', better: 'lower' },
+  mainHeapPerThousandMib: { unit: 'MiB heap/1,000 partitions, main', better: 'lower' },
+  supervisorHeapPerThousandMib: { unit: 'MiB heap/1,000 partitions, supervisor', better: 'lower' },
+  workersHeapPerThousandMib: { unit: 'MiB heap/1,000 partitions, workers', better: 'lower' },
   peakRssMib: { unit: 'MiB RSS peak', better: 'lower' },
 } as const satisfies Readonly<Record<string, Metric>>;
 

@@ -1,6 +1,6 @@
 // CPU and memory of other processes, from Linux's /proc (proc(5)). Elsewhere there is no such thing: the readers return null.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { CpuSeconds } from './metrics.js';
 
 // Fields of /proc/PID/stat, counted from the state, which follows the name in parentheses.
@@ -47,8 +47,26 @@ function toCount(field: string | undefined, text: string): number {
 /** Reads the times and memory of processes of this machine. */
 export interface ProcReader {
   cpu(pid: number): CpuSeconds;
+  /**
+   * CPU of all threads that a process has now, to some microseconds, where {@link cpu} is as coarse as a tick: for differences between
+   * moments at which the process has nothing to do. null if the kernel does not tell.
+   */
+  threadsSeconds(pid: number): number | null;
   memoryMib(pid: number, field: 'VmRSS' | 'VmHWM'): number;
   machine(): MachineTime;
+}
+
+/** The first number is the time that the thread had a core, in nanoseconds. */
+function threadSeconds(path: string): number {
+  try {
+    const text = readFileSync(path, 'utf8');
+    return toCount(text.split(' ', 1)[0], text) / 1e9;
+  } catch (error) {
+    // It ended since the list was read.
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
+      return 0;
+    throw error;
+  }
 }
 
 /** Null where there is no /proc as Linux has it. */
@@ -58,6 +76,11 @@ export function procReader(): ProcReader | null {
   const read = (path: string) => readFileSync(path, 'utf8');
   return {
     cpu: (pid) => parseProcessStat(read(`/proc/${pid}/stat`), ticksPerSecond),
+    threadsSeconds(pid) {
+      if (!existsSync(`/proc/${pid}/schedstat`)) return null;
+      const threads = readdirSync(`/proc/${pid}/task`);
+      return threads.reduce((sum, thread) => sum + threadSeconds(`/proc/${pid}/task/${thread}/schedstat`), 0);
+    },
     memoryMib(pid, field) {
       const mib = parseStatusMib(read(`/proc/${pid}/status`), field);
       if (mib === null) throw new Error(`/proc/${pid}/status has no ${field}: the process has ended.`);

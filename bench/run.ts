@@ -96,7 +96,7 @@ async function takeTurns(
   record: RecordTurns,
   ground: Ground,
 ): Promise<void> {
-  if (!suite.startsBrokers) await ground.open();
+  if (!suite.startsBrokers) await ground.open(suite.brokerOptions);
   progress.doing(`${suite.name}: warm-up`);
   await suite.broker(ground, WARM_UP_SHARE);
   await suite.pump?.(ground, WARM_UP_SHARE);

@@ -1,3 +1,4 @@
+import type { BrokerProcessOptions } from './broker-process.js';
 import type { Ground } from './ground.js';
 import type { Metrics } from './metrics.js';
 
@@ -28,4 +29,6 @@ export interface Suite {
   readonly pump: ((ground: Ground, share: number) => Promise<Turns>) | null;
   /** Whether each turn starts a broker of its own; else one broker serves all rounds. */
   readonly startsBrokers: boolean;
+  /** How that one broker is started; default: as all are. */
+  readonly brokerOptions?: Partial<BrokerProcessOptions>;
 }

@@ -8,11 +8,10 @@ import { cpuFromNow } from './broker-cpu.js';
 import { expectNone, type GroupMember, joinGroups } from './group-members.js';
 import { requestFrame } from './kafka-connection.js';
 import { measured } from './measured.js';
+import { OFFSET_PLACEHOLDER, offsetPlaces, writeOffset } from './offset-places.js';
 
 const COMMIT_VERSION = 7;
 const FETCH_VERSION = 5;
-/** Stands for the offsets while a request is encoded; they are found by it and written over. */
-const PLACEHOLDER = 0x1234_5678_9abc;
 
 /** A commit with the places of its offsets. */
 function commitFrame(job: GroupCommitsJob, { groupId, generation, memberId }: GroupMember) {
@@ -25,18 +24,13 @@ function commitFrame(job: GroupCommitsJob, { groupId, generation, memberId }: Gr
         name: job.topic,
         partitions: Array.from({ length: job.partitions }, (_, partitionIndex) => ({
           partitionIndex,
-          committedOffset: PLACEHOLDER,
+          committedOffset: OFFSET_PLACEHOLDER,
           committedMetadata: '',
         })),
       },
     ],
   });
-  const pattern = Buffer.alloc(8);
-  pattern.writeBigInt64BE(BigInt(PLACEHOLDER));
-  const places: number[] = [];
-  for (let at = frame.indexOf(pattern); at >= 0; at = frame.indexOf(pattern, at + 8)) places.push(at);
-  if (places.length !== job.partitions) throw new Error('A commit was encoded in some other way.');
-  return { frame, places };
+  return { frame, places: offsetPlaces(frame, job.partitions) };
 }
 
 /** Each member commits the next offset of its partitions when the last commit is answered, until there are enough. */
@@ -56,7 +50,7 @@ export async function groupCommits(job: GroupCommitsJob): Promise<LoadResult> {
       sent++;
       const offset = (last[index] ?? 0) + 1;
       last[index] = offset;
-      for (const at of places) frame.writeBigInt64BE(BigInt(offset), at);
+      for (const place of places) writeOffset(frame, place, offset);
       sentMs = performance.now();
       member.connection.send(frame);
     };

@@ -2,8 +2,14 @@
 import { connect, type Socket } from 'node:net';
 import type { Api } from '../../src/protocol/kafka/api.js';
 import { decodeResponse, encodeRequest, FRAME_LENGTH_BYTES } from '../../src/protocol/kafka/headers.js';
-import type { DecodedFields, EncodableFields, Fields } from '../../src/protocol/kafka/schema.js';
+import type {
+  DecodedFields,
+  EncodableFields,
+  Fields,
+  RecordsSlice,
+} from '../../src/protocol/kafka/schema.js';
 import { Collector } from './collector.js';
+import { descriptorOf } from './descriptor.js';
 
 const HOST = '127.0.0.1';
 const CLIENT_ID = 'bench';
@@ -18,6 +24,13 @@ export function requestFrame<Request extends Fields>(
   request: EncodableFields<Request>,
 ): Buffer {
   return Buffer.concat(encodeRequest(api, version, { correlationId: 0, clientId: CLIENT_ID }, request));
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The record batches of a partition in a decoded answer, without a copy. */
+export function batchesOf(records: RecordsSlice | null | undefined): Buffer {
+  return records ? records.bytes.subarray(records.start, records.start + records.length) : NOTHING;
 }
 
 export class KafkaConnection {
@@ -69,6 +82,11 @@ export class KafkaConnection {
 
   send(frame: Uint8Array): void {
     this.#socket.write(frame);
+  }
+
+  /** The operating system's number of the socket; null if Node does not tell. */
+  get descriptor(): number | null {
+    return descriptorOf(this.#socket);
   }
 
   /** One request at a time; no other may be unanswered. */

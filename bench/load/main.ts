@@ -3,9 +3,12 @@ import { assertNever } from '../../src/base/assert.js';
 import type { LoadJob, LoadResult } from '../job.js';
 import { clientConsume, clientProduce } from './client.js';
 import { consume } from './consume.js';
+import { crowd } from './crowd.js';
+import { fetchSession } from './fetch-session.js';
 import { groupCommits } from './group-commits.js';
 import { groupHeartbeats } from './group-heartbeats.js';
 import { groupOffsets } from './group-offsets.js';
+import { kafkaPaced } from './kafka-paced.js';
 import { kafkaJsConsume, kafkaJsProduce } from './kafkajs.js';
 import { keyedCheck, keyedProduce } from './keyed.js';
 import { paced } from './paced.js';
@@ -27,6 +30,12 @@ function run(job: LoadJob): Promise<LoadResult> {
       return requests(job);
     case 'paced':
       return paced(job);
+    case 'kafka-paced':
+      return kafkaPaced(job);
+    case 'crowd':
+      return crowd(job, { ready: () => print({ ready: true }), until: inputEnd() });
+    case 'fetch-session':
+      return fetchSession(job);
     case 'client-produce':
       return clientProduce(job);
     case 'client-consume':
@@ -52,6 +61,12 @@ function run(job: LoadJob): Promise<LoadResult> {
     default:
       return assertNever(job);
   }
+}
+
+function inputEnd(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdin.resume().on('end', resolve);
+  });
 }
 
 try {

@@ -2,7 +2,9 @@ import type { LoadResult } from '../job.js';
 
 /** Runs `work` and adds what it took of time and of this process's CPU to its result. */
 export async function measured(
-  work: () => Promise<Pick<LoadResult, 'bytes' | 'records' | 'latency' | 'broker'>>,
+  work: () => Promise<
+    Pick<LoadResult, 'bytes' | 'records' | 'latency' | 'broker' | 'brokerSeconds' | 'requests'>
+  >,
 ): Promise<LoadResult> {
   const startMs = performance.now();
   const cpuAtStart = process.cpuUsage();

@@ -9,6 +9,7 @@ import {
 } from '../../src/protocol/native/messages.js';
 import { type AnswerListener, AnswerReader } from './answer-reader.js';
 import { requestFrame } from './batch.js';
+import { descriptorOf } from './descriptor.js';
 
 const HOST = '127.0.0.1';
 /** One for all connections of the process: what is read is used up before the next read. */
@@ -114,10 +115,7 @@ export class WireConnection {
 
   /** The operating system's number of the socket; null if Node does not tell. */
   get descriptor(): number | null {
-    const handle: unknown = Reflect.get(this.#socket, '_handle');
-    const descriptor: unknown =
-      typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : null;
-    return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : null;
+    return descriptorOf(this.#socket);
   }
 
   close(): void {

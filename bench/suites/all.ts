@@ -2,7 +2,10 @@ import type { Suite } from '../suite.js';
 import { clientSuite } from './client.js';
 import { compactionSuite, producingSuite } from './compaction.js';
 import { durabilitySuites } from './durability.js';
+import { fetchSessionSuite } from './fetch-session.js';
 import { groupSuites } from './groups.js';
+import { idlePartitionsSuite } from './idle-partitions.js';
+import { kafkaLatencySuites } from './kafka-latency.js';
 import { kafkaJsSuite } from './kafkajs.js';
 import { manySuites } from './many.js';
 import { recoverySuites } from './recovery.js';
@@ -23,6 +26,7 @@ export const SUITES: readonly Suite[] = [
   requestsSuite,
   latencySuite(1_000),
   latencySuite(10_000),
+  ...kafkaLatencySuites,
   clientSuite('1KiB', 1024),
   clientSuite('100B', 100),
   ...groupSuites,
@@ -32,6 +36,8 @@ export const SUITES: readonly Suite[] = [
   ...durabilitySuites,
   ...recoverySuites,
   ...manySuites,
+  idlePartitionsSuite,
+  fetchSessionSuite,
   kafkaJsSuite('1KiB', 1024),
   kafkaJsSuite('100B', 100),
 ];

@@ -1,7 +1,7 @@
 import type { BrokerProcess } from '../broker-process.js';
 import type { Ground } from '../ground.js';
+import { createTopic } from '../load/create-topic.js';
 import { produceToAll } from '../load/produce-to-all.js';
-import { WireConnection } from '../load/wire-connection.js';
 import type { Metrics } from '../metrics.js';
 import type { Suite } from '../suite.js';
 
@@ -28,7 +28,7 @@ function manySuite(partitionsMax: number): Suite {
 async function measure(ground: Ground, { port, pid }: BrokerProcess, partitions: number): Promise<Metrics> {
   const { proc } = ground;
   const before = proc?.cpu(pid);
-  const createMs = await timed(() => createTopic(port, partitions));
+  const createMs = await timed(() => createTopic(port, TOPIC, partitions));
   const firstRecordsMs = await timed(() => use(port, partitions));
   const after = proc?.cpu(pid);
   const rssMib = proc?.memoryMib(pid, 'VmRSS');
@@ -46,13 +46,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const startMs = performance.now();
   await work();
   return performance.now() - startMs;
-}
-
-async function createTopic(port: number, partitions: number): Promise<void> {
-  const connection = await WireConnection.open(port);
-  const topic = { name: TOPIC, partitions, replicationFactor: 1, configs: [] };
-  await connection.ask({ type: 'createTopic', ...topic, validateOnly: false });
-  connection.close();
 }
 
 /** Appends one record to each. */

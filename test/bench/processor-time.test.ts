@@ -44,6 +44,7 @@ describe.runIf(process.platform === 'linux')('procReader', () => {
     const { user, system } = process.cpuUsage();
     const { user: userSeconds, system: systemSeconds } = reader.cpu(process.pid);
     expect(userSeconds + systemSeconds).toBeGreaterThan((user + system) / 1e6 - 0.1);
+    expect(reader.threadsSeconds(process.pid) ?? Number.NaN).toBeGreaterThan(0);
     const nowMib = reader.memoryMib(process.pid, 'VmRSS');
     expect(reader.memoryMib(process.pid, 'VmHWM')).toBeGreaterThanOrEqual(nowMib);
     const { busy, total } = reader.machine();
