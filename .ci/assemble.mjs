@@ -19,7 +19,7 @@ const bundles = join(dist, 'bundle');
 
 /** Has binaries, starts threads from files of its own, or is rarely needed: stays a package of its own. */
 const EXTERNAL = [
-  ...['@node-rs/crc32', '@toondepauw/node-zstd', 'snappy', 'lz4-napi', 'piscina'],
+  ...['@node-rs/crc32', 'koffi', '@toondepauw/node-zstd', 'snappy', 'lz4-napi', 'piscina'],
   ...['pino-pretty', 'prom-client', 'cli-progress'],
 ];
 

@@ -154,26 +154,6 @@ export class RingConsumer {
     return this.available > 0;
   }
 
-  /**
-   * Looks again and again until descriptors wait, for so long at most; whether some do: for what comes sooner than a wake-up would
-   * take, which neither end pays then. Whoever sleeps sleeps on afterwards, but must take what is here.
-   */
-  watch(timeoutMs: number): boolean {
-    // If the word is down the bell has been rung, and the sleep is about to end.
-    if (!this.#waiting || Atomics.exchange(this.words, SLEEPING, 0) === 1) {
-      this.#doorbell.watch(HEAD, this.#released, timeoutMs);
-      if (this.#waiting) this.#sleepOn();
-    }
-    return this.available > 0;
-  }
-
-  #sleepOn(): void {
-    const seen = this.available;
-    Atomics.store(this.words, SLEEPING, 1);
-    // What came between the two was not rung for.
-    if (this.available !== seen) this.wake();
-  }
-
   /** Ends a sleep without news: a producer that has died rings no more, and whoever waits for it is kept in memory. */
   wake(): void {
     if (Atomics.exchange(this.words, SLEEPING, 0) === 1) this.#doorbell.ring();

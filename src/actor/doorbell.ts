@@ -1,5 +1,3 @@
-import { systemClock } from '../base/clock.js';
-
 /**
  * How the producer of a ring wakes its sleeping consumer. The consumer raises the `sleeping` word, looks at the ring once
  * more, then waits; the producer lowers the word and rings if it was raised. One bell has one waiter.
@@ -11,8 +9,6 @@ export interface Doorbell {
   /** Stops the thread while `holding` is raised, until {@link letGo} or for so long. Where all is on one thread: does nothing. */
   hold(timeoutMs: number): void;
   letGo(): void;
-  /** Looks at a word of the ring while it has this value, for so long at most. Where all is on one thread: does nothing. */
-  watch(index: number, value: number, timeoutMs: number): void;
 }
 
 /** A bell between two threads: `sleeping` and, behind it, `holding` lie in shared memory. Waiting does not keep a thread alive. */
@@ -44,11 +40,6 @@ export class SharedDoorbell implements Doorbell {
   letGo(): void {
     Atomics.notify(this.#words, this.#holdingIndex);
   }
-
-  watch(index: number, value: number, timeoutMs: number): void {
-    const endMs = systemClock.monotonicMs() + timeoutMs;
-    while (Atomics.load(this.#words, index) === value && systemClock.monotonicMs() < endMs);
-  }
 }
 
 /** A bell within one thread, for simulations: `schedule` runs a function in a later turn. */
@@ -76,6 +67,4 @@ export class LocalDoorbell implements Doorbell {
   hold(_timeoutMs: number): void {}
 
   letGo(): void {}
-
-  watch(): void {}
 }

@@ -23,7 +23,7 @@ import type { HttpDoor } from './http/http-door.js';
 import type { BrokerState } from './http/pages.js';
 import { INSPECTION_MS, type Inspected } from './inspect-workers.js';
 import { type LockedDirectories, lockDirectories } from './lock-directories.js';
-import { failed, SUPERVISOR_DEADLINE_MS, type SupervisorEvent, type SupervisorReply } from './messages.js';
+import { failed, STOP_DEADLINE_MS, type SupervisorEvent, type SupervisorReply } from './messages.js';
 import type { BrokerMetrics } from './metrics/broker-metrics.js';
 import type { DoorName } from './metrics/counters.js';
 import { OWN_WORKER } from './placement.js';
@@ -219,7 +219,7 @@ export class Broker {
     });
     if (this.#dead === null) {
       const stopped = await new Promise<SupervisorReply>((resolve) => {
-        this.#supervisor.ask({ type: 'stop' }, SUPERVISOR_DEADLINE_MS, resolve);
+        this.#supervisor.ask({ type: 'stop' }, STOP_DEADLINE_MS, resolve);
       });
       if (stopped.type === 'failed') this.#logger.error('the stop was not clean', { reason: stopped.detail });
     }
@@ -236,6 +236,7 @@ export class Broker {
     const { native, kafka, sessions } = front;
     const network = new NodeNetwork({
       connectionsMax: config.maxConnections,
+      sendBufferBytes: config.socketSendBufferBytes,
       refused: (client) => {
         this.#router.counters.connectionsRefused++;
         this.#logger.warn('connection refused: max.connections are open', { client });

@@ -2,6 +2,7 @@
 // further frame while it has too many requests unanswered or too many bytes that its peer does not read.
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
+import type { Piece } from '../base/piece.js';
 import type { ConnectionHandler, Transport } from '../io/network.js';
 import type { WriteBuffer } from '../partition/write-buffer.js';
 import { type Frame, FrameReceiver, type ReceiveSizes } from './frame-receiver.js';
@@ -47,7 +48,7 @@ export interface Overdue {
 }
 
 interface Output {
-  readonly pieces: readonly Uint8Array[];
+  readonly pieces: readonly Piece[];
   readonly done: (() => void) | undefined;
 }
 
@@ -117,6 +118,11 @@ export class Connection implements ConnectionHandler {
     return this.#transport.pendingBytes + this.#queuedBytes < OUTPUT_BYTES_MAX;
   }
 
+  /** As {@link Transport.sendsFilesFrom}. */
+  get sendsFilesFrom(): number {
+    return this.#transport.sendsFilesFrom;
+  }
+
   get unanswered(): number {
     return this.#unanswered;
   }
@@ -173,7 +179,7 @@ export class Connection implements ConnectionHandler {
   }
 
   /** Sends the pieces of a frame. `done` is called once, when they are no longer needed. */
-  send(pieces: readonly Uint8Array[], done?: () => void): void {
+  send(pieces: readonly Piece[], done?: () => void): void {
     if (this.#closed) {
       done?.();
       return;
@@ -293,6 +299,8 @@ export class Connection implements ConnectionHandler {
       const holdsInput = this.#receiver.holdsExtent && unreadMs > bounds.receiveStallTimeoutMs;
       if (holdsInput || unreadMs > bounds.stallTimeoutMs)
         return { reason: 'answers were left unread while others wait for memory', counted: 'stalled' };
+      // They may hold files that were deleted.
+      if (unreadMs > bounds.idleTimeoutMs) return { reason: 'answers were left unread', counted: 'stalled' };
     }
     const idle = this.#unanswered === 0 && this.#engagements === 0 && pendingBytes === 0;
     if (idle && nowMs - this.#lastActivityMs > bounds.idleTimeoutMs)

@@ -2,18 +2,21 @@
 // the page cache into a run of the read buffer and from there to the socket, never re-encoded. A fetch has two phases:
 //
 //   look   how much is there for each partition? Not enough: park until an owner publishes, or the wait is over
-//   read   partition by partition; on this thread what comes from the page cache, the rest on a helper thread
+//   read   partition by partition; on this thread what comes from the page cache, the rest on a helper thread. Much of one partition
+//          is not read at all where the transport can send it from its file: then only how much there is of it is found out
 //
 // The read phase waits until the peer reads its earlier answers, so that a stalled consumer holds one answer's memory.
 import type { Clock, Timer } from '../base/clock.js';
 import type { ErrorName } from '../base/errors.js';
 import type { Offset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
+import type { Piece } from '../base/piece.js';
 import type { Disk } from '../io/disk.js';
 import type { FetchCounters } from './metrics/counters.js';
 import { type SeenOffsets, type Sight, seenOffsets, seePartition } from './partition-sight.js';
 import { type BatchReadResult, READ_COST_BYTES, readBatches } from './read-batches.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
+import { sliceBatches } from './slice-batches.js';
 import type { PartitionEntry } from './topic-table.js';
 
 export interface FetchTarget {
@@ -35,8 +38,8 @@ export interface FetchRequest {
 
 export interface Fetched extends SeenOffsets {
   readonly error: ErrorName;
-  /** Whole batches, to be used until the answer is released; null if there are none. */
-  readonly records: Buffer | null;
+  /** Whole batches, in memory or in their file, to be used until the answer is released; null if there are none. */
+  readonly records: Piece | null;
 }
 
 /** What a fetch gave, in the order of its targets. `release` must be called once when the records are no longer needed. */
@@ -57,6 +60,8 @@ export interface FetchPorts {
   readonly inTurn: (read: (over: () => void) => void) => void;
   /** Runs a function in a later turn, after sockets had theirs. */
   readonly later: (run: () => void) => void;
+  /** Records of so many bytes may leave as slices of their file. */
+  readonly sliceBytesMin: number;
 }
 
 /** One answer's records at most, whatever the client allows. */
@@ -184,10 +189,10 @@ export class Fetch {
   }
 }
 
-/** What was read of a partition. */
-interface ReadRecords {
-  readonly run: ReadRun;
-  readonly records: Buffer;
+/** What was read of a partition, or is to be sent from its file. */
+interface FoundRecords {
+  readonly release: () => void;
+  readonly records: Piece;
   readonly nextOffset: Offset;
 }
 
@@ -200,13 +205,14 @@ class Reading {
   readonly #ports: FetchPorts;
   readonly #done: (answer: FetchAnswer) => void;
   readonly #partitions: Fetched[] = [];
-  readonly #runs: ReadRun[] = [];
+  /** Of the partitions that have records. */
+  readonly #releases: (() => void)[] = [];
   #left: number;
   /** The size of the batch that is to be read next, once it is known to be more than was asked for. */
   #firstBatchBytes = 0;
   #turnBytes = 0;
   /** Of the partition whose turn it is. While it is not its answer yet, it is only batches without records. */
-  #read: ReadRecords | null = null;
+  #read: FoundRecords | null = null;
 
   constructor({ targets, maxBytes }: FetchRequest, ports: FetchPorts, done: (answer: FetchAnswer) => void) {
     this.#targets = targets;
@@ -233,14 +239,25 @@ class Reading {
       const { found, route, published } = sight;
       const bound = target.maxBytes === 0 ? READ_BYTES_MAX : Math.min(target.maxBytes, READ_BYTES_MAX);
       const wanted = found ? Math.min(found.endPosition - found.position, bound, this.#left) : 0;
-      if (!found || !route || !published || (wanted <= 0 && this.#runs.length > 0)) {
+      if (!found || !route || !published || (wanted <= 0 && this.#releases.length > 0)) {
+        this.#add(sight);
+        continue;
+      }
+      const look = { route, published, found, wantedBytes: wanted };
+      const sliced = sliceBatches(look, this.#ports.sliceBytesMin, this.#ports);
+      if (sliced) {
+        const { slice, nextOffset, release } = sliced;
+        this.#read?.release();
+        this.#read = { records: slice, nextOffset, release };
+        this.#turnBytes += READ_COST_BYTES;
+        this.#ports.readBuffer.counts.slices++;
         this.#add(sight);
         continue;
       }
       const run = this.#ports.readBuffer.acquire(Math.max(1, wanted), this.#firstBatchBytes);
       if (!run) {
         // What was read already goes first; with nothing in hand there is something to wait for.
-        if (this.#runs.length > 0 || this.#read) this.#add(sight);
+        if (this.#releases.length > 0 || this.#read) this.#add(sight);
         else {
           this.#ports.readBuffer.whenFree(() => this.next());
           return;
@@ -263,8 +280,8 @@ class Reading {
     switch (result.type) {
       case 'read': {
         const { records, nextOffset, isEmptied } = result;
-        this.#read?.run.release();
-        this.#read = { run, records, nextOffset };
+        this.#read?.release();
+        this.#read = { release: run.release, records, nextOffset };
         this.#firstBatchBytes = 0;
         this.#turnBytes += Math.max(records.length, READ_COST_BYTES);
         if (!isEmptied) this.#add(sight);
@@ -275,7 +292,7 @@ class Reading {
         return;
       case 'larger':
         // It comes whole, but only as the answer's first. Another look first: the reader may have closed the file meanwhile.
-        if (this.#runs.length > 0) this.#add(sight);
+        if (this.#releases.length > 0) this.#add(sight);
         else this.#firstBatchBytes = result.batchBytes;
         return;
     }
@@ -286,10 +303,10 @@ class Reading {
     const read = this.#read;
     this.#firstBatchBytes = 0;
     this.#read = null;
-    let records: Buffer | null = null;
-    if (read && error !== 'NONE') read.run.release();
+    let records: Piece | null = null;
+    if (read && error !== 'NONE') read.release();
     else if (read) {
-      this.#runs.push(read.run);
+      this.#releases.push(read.release);
       this.#left -= read.records.length;
       records = read.records;
     }
@@ -297,11 +314,11 @@ class Reading {
   }
 
   #finish(): void {
-    const runs = this.#runs;
+    const releases = this.#releases;
     this.#done({
       partitions: this.#partitions,
       release: () => {
-        for (const run of runs.splice(0)) run.release();
+        for (const release of releases.splice(0)) release();
       },
     });
   }

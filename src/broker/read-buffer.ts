@@ -25,8 +25,8 @@ export class ReadBuffer {
   #wakes = 0;
   #waking = false;
   readonly #chunkBytes: number;
-  /** Reads into it on this thread and on others, and waits for room; for metrics. */
-  readonly counts = { hotReads: 0, coldReads: 0, waits: 0 };
+  /** Reads into it on this thread and on others, what was sent from files instead, and waits for room; for metrics. */
+  readonly counts = { hotReads: 0, coldReads: 0, slices: 0, waits: 0 };
 
   constructor(byteCount: number, chunkBytes = CHUNK_BYTES) {
     const chunks = Math.floor(byteCount / chunkBytes);

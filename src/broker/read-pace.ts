@@ -15,6 +15,8 @@ export interface ReadPace {
   readonly mayBlock: boolean;
   /** Reads so many bytes on this thread, and takes note of how long that took. */
   readonly here: <Result>(bytes: number, read: () => Result) => Result;
+  /** The same for a call that returns how many bytes it read. */
+  readonly sending: (send: () => number) => number;
   /** A helper thread begins to read; to be called when it has ended. */
   readonly elsewhere: () => () => void;
 }
@@ -64,9 +66,20 @@ export class MeasuredReadPace implements ReadPace {
     try {
       return read();
     } finally {
-      const lateMs = this.#clock.monotonicMs() - startMs - CALL_MS - bytes * BYTE_MS;
-      if (lateMs > 0) this.#wasLate(lateMs);
+      this.#took(this.#clock.monotonicMs() - startMs, bytes);
     }
+  }
+
+  sending(send: () => number): number {
+    const startMs = this.#clock.monotonicMs();
+    const bytes = send();
+    this.#took(this.#clock.monotonicMs() - startMs, Math.max(bytes, 0));
+    return bytes;
+  }
+
+  #took(ms: number, bytes: number): void {
+    const lateMs = ms - CALL_MS - bytes * BYTE_MS;
+    if (lateMs > 0) this.#wasLate(lateMs);
   }
 
   #wasLate(lateMs: number): void {

@@ -25,7 +25,6 @@ import { Connection, type Door } from './connection.js';
 import { Fetch, type FetchAnswer, type FetchRequest } from './fetch.js';
 import type { ReceiveSizes } from './frame-receiver.js';
 import { type ListedOffset, ListOffsets, type ListOffsetsTarget } from './list-offsets.js';
-import { LoneBatch } from './lone-batch.js';
 import {
   type GroupCoordinator,
   type RouteImage,
@@ -106,7 +105,6 @@ export class Router {
   readonly #paces = new Map<string, ReadPace>();
   readonly #producerIds = new ProducerIds((reply) => this.ask({ type: 'allocate-producer-ids' }, reply));
   readonly #sharedReceive: Buffer;
-  readonly #loneBatch: LoneBatch;
   /** Of topics that are gone. */
   readonly #trafficBefore = new Traffic();
   #draining = false;
@@ -116,7 +114,6 @@ export class Router {
   constructor(options: RouterOptions) {
     this.options = options;
     this.#sharedReceive = Buffer.allocUnsafeSlow(options.sharedReceiveBytes ?? SHARED_RECEIVE_BYTES);
-    this.#loneBatch = new LoneBatch(options.later, this.#links, options.clock);
     this.#sweepLater();
   }
 
@@ -294,7 +291,6 @@ export class Router {
   /** Shows the workers what was submitted since the last call. */
   #publish(): void {
     for (const { link } of this.#links.values()) link.publish();
-    this.#loneBatch.submitted();
   }
 
   // -------------------------------------------------------------------------------------------- fetch, list offsets
@@ -313,6 +309,7 @@ export class Router {
         withRoutes: (entries, opened) => this.withRoutes(entries, opened),
         inTurn: (read) => connection.readInTurn(read),
         later,
+        sliceBytesMin: connection.sendsFilesFrom,
       },
       done,
     );

@@ -55,7 +55,6 @@ export class WorkerLink {
   readonly #hasRoom: () => void;
   readonly #inFlight: (Submission | undefined)[];
   readonly #freeTokens: number[] = [];
-  #bytesInFlight = 0;
   #dead = false;
 
   constructor(options: {
@@ -87,10 +86,6 @@ export class WorkerLink {
     return this.#inFlight.length - this.#freeTokens.length;
   }
 
-  get bytesInFlight(): number {
-    return this.#bytesInFlight;
-  }
-
   /** Hands a batch over; visible to the worker after {@link publish}. The caller has checked that there is room. */
   submit(submission: Submission): void {
     assert(!this.#dead, 'a dead worker takes nothing');
@@ -98,7 +93,6 @@ export class WorkerLink {
     const at = this.#submissions.claim();
     assert(token !== undefined && at >= 0, 'the ring has room');
     this.#inFlight[token] = submission;
-    this.#bytesInFlight += submission.bytes;
     const { words } = this.#submissions;
     words[at + SUBMISSION.token] = token;
     words[at + SUBMISSION.slot] = submission.slot;
@@ -108,13 +102,6 @@ export class WorkerLink {
 
   publish(): void {
     this.#submissions.publish();
-  }
-
-  /** Looks for completions without a pause, for so long at most; whether there were some. */
-  watch(timeoutMs: number): boolean {
-    if (this.#dead || !this.#completions.watch(timeoutMs)) return false;
-    this.#drain();
-    return true;
   }
 
   /** The thread has ended: what it had in hand may or may not be in the log. */
@@ -164,7 +151,6 @@ export class WorkerLink {
     assert(submission !== undefined, 'a completion belongs to a submission');
     this.#inFlight[token] = undefined;
     this.#freeTokens.push(token);
-    this.#bytesInFlight -= submission.bytes;
     submission.extent.release();
     const { traffic } = submission;
     if (traffic && result.error === 'NONE') {

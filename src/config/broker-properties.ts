@@ -108,6 +108,15 @@ export const BROKER_PROPERTIES = {
     doc: 'The largest request. A larger one closes its connection. Kafka allows 100 MiB unless told otherwise.',
     source: 'Kafka, Broker Configs; default and cap are ours',
   }),
+  socketSendBufferBytes: property({
+    name: 'socket.send.buffer.bytes',
+    type: 'int',
+    default: String(256 * KIB),
+    min: -1,
+    unit: 'bytes',
+    doc: 'The send buffer of a connection to which parts of files are sent, from the first time on. The kernel doubles it, and keeps to its own limit (net.core.wmem_max). -1: the kernel adapts it, which serves consumers that are far away; this size costs less where they are near. Kafka has 100 KiB.',
+    source: 'Kafka, Broker Configs; default is ours',
+  }),
   requestsMax: property({
     name: 'odradek.requests.max',
     type: 'int',

@@ -35,6 +35,25 @@ export interface DiskFile {
   readonly path: string;
 }
 
+/**
+ * A file as it was when it was lent: for one who sends parts of it, whatever becomes of its handle and its name meanwhile. Its borrower's
+ * thread only.
+ */
+export interface LentFile {
+  /** For system calls that take one; null where there are none. */
+  readonly descriptor: number | null;
+  /** As {@link Disk.read}; throws {@link DiskError}. */
+  read(position: number, target: Uint8Array): number;
+  /** As {@link Disk.readLater}. */
+  readLater(
+    position: number,
+    target: Uint8Array,
+    done: (error: DiskError | null, bytes: number) => void,
+  ): void;
+  /** Gives it back, once. */
+  release(): void;
+}
+
 /** Called once, in a turn of its own (never before the call that took it returns). `null`: it worked. */
 export type DiskDone = (error: DiskError | null) => void;
 
@@ -57,6 +76,8 @@ export interface Disk {
   write(file: DiskFile, position: number, pieces: readonly Uint8Array[]): void;
   /** Fills `target` from `position`; returns the number of bytes read, less than asked only at the end of the file. */
   read(file: DiskFile, position: number, target: Uint8Array): number;
+  /** Null if as many are lent as may be; throws {@link DiskError}. */
+  lend(file: DiskFile): LentFile | null;
   /** Cuts the file, or extends it with zeroes. */
   truncate(file: DiskFile, size: number): void;
   /** The whole (small) file, or null if there is none. */

@@ -1,6 +1,8 @@
 // The Network port: accepted connections as the router sees them. The node implementation is node-network.ts, the twin
 // that delays, splits and drops is simulated-network.ts.
 
+import type { Piece } from '../base/piece.js';
+
 /** The router's side of a connection: it lends the memory that bytes land in. */
 export interface ConnectionHandler {
   /**
@@ -31,11 +33,13 @@ export interface Transport {
   readonly localAddress: string;
   /** Bytes given to `write` and not yet taken by the kernel. */
   readonly pendingBytes: number;
+  /** Slices of files of so many bytes and more are better sent than read and written; infinite where they cannot be sent. */
+  readonly sendsFilesFrom: number;
   /**
    * Sends the pieces in order, without copying. They belong to the transport until `done`, which is called exactly once:
    * when the kernel took all bytes, or when the connection is gone. It may be called before `write` returns.
    */
-  write(pieces: readonly Uint8Array[], done?: () => void): void;
+  write(pieces: readonly Piece[], done?: () => void): void;
   /** Goes on delivering, in a later turn. */
   resume(): void;
   /** Sends what is pending, then closes. What arrives meanwhile is dropped, and so is what is written. */

@@ -3,7 +3,14 @@
 import * as fs from 'node:fs';
 import { dirname, normalize, sep } from 'node:path';
 import { AssertionError, assert } from '../base/assert.js';
-import { type Disk, type DiskDone, DiskError, type DiskErrorCode, type DiskFile } from './disk.js';
+import {
+  type Disk,
+  type DiskDone,
+  DiskError,
+  type DiskErrorCode,
+  type DiskFile,
+  type LentFile,
+} from './disk.js';
 import { OpenFile, OpenFiles } from './open-files.js';
 
 export interface NodeDiskOptions {
@@ -17,6 +24,8 @@ export interface NodeDiskOptions {
 
 const OPEN_FILES_MAX = 512;
 const SYNCS_MAX = 3;
+/** What part of the open files may be lent at once: those cannot be closed for others. */
+const LENT_SHARE = 1 / 4;
 /**
  * Large writes get large folios from ext4, out of memory that a virtual machine may not have touched yet, which is dear. With
  * Linux 6.18 a GB in batches of 256 KiB cost .27–.32 CPU seconds in calls that end at multiples of 64 KiB of the file, .36–.43
@@ -94,15 +103,20 @@ export class NodeDisk implements Disk {
   readonly #files: OpenFiles;
   readonly #writePieceBytes: number;
   readonly #syncsMax: number;
+  readonly #lentMax: number;
   readonly #waitingSyncs: (() => void)[] = [];
   /** Folders that are being synced, and who waits for the next sync of them. */
   readonly #directorySyncs = new Map<string, DiskDone[]>();
   #syncing = 0;
+  /** Files that are lent, and how many times. */
+  readonly #lent = new Map<OpenFile, number>();
   #syncs = 0;
   #syncSeconds = 0;
 
   constructor(options: NodeDiskOptions = {}) {
-    this.#files = new OpenFiles(options.openFilesMax ?? OPEN_FILES_MAX);
+    const openFilesMax = options.openFilesMax ?? OPEN_FILES_MAX;
+    this.#files = new OpenFiles(openFilesMax);
+    this.#lentMax = Math.ceil(openFilesMax * LENT_SHARE);
     this.#writePieceBytes = options.writePieceBytes ?? WRITE_PIECE_BYTES;
     this.#syncsMax = options.syncsMax ?? SYNCS_MAX;
     assert(this.#writePieceBytes > 0, `not a size of a write: ${this.#writePieceBytes}`);
@@ -154,17 +168,33 @@ export class NodeDisk implements Disk {
 
   read(file: DiskFile, position: number, target: Uint8Array): number {
     try {
-      const descriptor = this.#files.descriptor(own(file));
-      let filled = 0;
-      while (filled < target.length) {
-        const count = fs.readSync(descriptor, target, filled, target.length - filled, position + filled);
-        if (count === 0) break;
-        filled += count;
-      }
-      return filled;
+      return readWhole(this.#files.descriptor(own(file)), position, target);
     } catch (error) {
       throw toDiskError(error, file.path, 'read');
     }
+  }
+
+  lend(file: DiskFile): LentFile | null {
+    const held = own(file);
+    const { path } = held;
+    const loans = this.#lent.get(held) ?? 0;
+    if (loans === 0 && this.#lent.size >= this.#lentMax) return null;
+    const descriptor = attempt(path, 'lend', () => this.#files.hold(held));
+    this.#lent.set(held, loans + 1);
+    return {
+      descriptor,
+      read: (position, target) => attempt(path, 'read', () => readWhole(descriptor, position, target)),
+      readLater: (position, target, done) => {
+        this.#files.holdAgain(held);
+        this.#readLater(held, descriptor, position, target, done);
+      },
+      release: () => {
+        const left = (this.#lent.get(held) ?? 0) - 1;
+        if (left > 0) this.#lent.set(held, left);
+        else this.#lent.delete(held);
+        this.#files.release(held);
+      },
+    };
   }
 
   truncate(file: DiskFile, size: number): void {
@@ -296,36 +326,50 @@ export class NodeDisk implements Disk {
     target: Uint8Array,
     done: (error: DiskError | null, bytes: number) => void,
   ): void {
-    let filled = 0;
-    const fill = (descriptor: number, finish: (error: Error | null) => void): void => {
-      fs.read(descriptor, target, filled, target.length - filled, position + filled, (error, count) => {
-        filled += error ? 0 : count;
-        if (error || count === 0 || filled === target.length) finish(error);
-        else fill(descriptor, finish);
-      });
-    };
-    this.#withDescriptor(own(file), 'read', fill, (error) => done(error, filled));
-  }
-
-  #withDescriptor(
-    file: OpenFile,
-    action: string,
-    operation: (descriptor: number, finish: (error: Error | null) => void) => void,
-    done: DiskDone,
-  ): void {
+    const held = own(file);
     let descriptor: number;
     try {
-      descriptor = this.#files.hold(file);
+      descriptor = this.#files.hold(held);
     } catch (error) {
-      const failure = toDiskError(error, file.path, action);
-      setImmediate(() => done(failure));
+      const failure = toDiskError(error, file.path, 'read');
+      setImmediate(() => done(failure, 0));
       return;
     }
-    operation(descriptor, (error) => {
-      this.#files.release(file);
-      done(error && toDiskError(error, file.path, action));
-    });
+    this.#readLater(held, descriptor, position, target, done);
   }
+
+  /** The descriptor is held already, and is released. */
+  #readLater(
+    file: OpenFile,
+    descriptor: number,
+    position: number,
+    target: Uint8Array,
+    done: (error: DiskError | null, bytes: number) => void,
+  ): void {
+    let filled = 0;
+    const fill = (): void =>
+      fs.read(descriptor, target, filled, target.length - filled, position + filled, (error, count) => {
+        filled += error ? 0 : count;
+        if (!error && count > 0 && filled < target.length) {
+          fill();
+          return;
+        }
+        this.#files.release(file);
+        done(error && toDiskError(error, file.path, 'read'), filled);
+      });
+    fill();
+  }
+}
+
+/** As much as there is. */
+function readWhole(descriptor: number, position: number, target: Uint8Array): number {
+  let filled = 0;
+  while (filled < target.length) {
+    const count = fs.readSync(descriptor, target, filled, target.length - filled, position + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return filled;
 }
 
 function orIfMissing<T>(call: () => T, otherwise: T): T {

@@ -19,6 +19,8 @@ export interface NodeNetworkOptions {
   readonly receive?: 'direct' | 'data';
   /** How long a peer that sends no more gets answers to what it sent, before the connection ends. */
   readonly halfOpenMs?: number;
+  /** As {@link NodeTransportOptions.sendBufferBytes}. */
+  readonly sendBufferBytes?: number;
   /** How long an ended connection waits for its peer to end. */
   readonly lingerMs?: number;
 }
@@ -26,6 +28,7 @@ export interface NodeNetworkOptions {
 const CONNECTIONS_MAX = 10_000;
 const HALF_OPEN_MS = 100;
 const LINGER_MS = 1000;
+const SEND_BUFFER_BYTES = -1;
 /** All clients of a broker come back at once after its restart. */
 const BACKLOG = 1024;
 /** How often a port that is free on one loopback is tried on the other, before giving up. */
@@ -66,6 +69,7 @@ export class NodeNetwork implements Network {
       receive: options.receive ?? forced,
       halfOpenMs: options.halfOpenMs ?? HALF_OPEN_MS,
       lingerMs: options.lingerMs ?? LINGER_MS,
+      sendBufferBytes: options.sendBufferBytes ?? SEND_BUFFER_BYTES,
     };
     this.#connectionsMax = options.connectionsMax ?? CONNECTIONS_MAX;
     this.#refused = options.refused ?? (() => {});

@@ -5,6 +5,9 @@
 import type { Socket } from 'node:net';
 import { assert, present } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
+import { isBytes, type Piece } from '../base/piece.js';
+import { FileSender } from './file-sender.js';
+import { libcIfLoaded } from './libc.js';
 import type { ConnectionHandler, Transport } from './network.js';
 import { redirect, takeOver, writeNow } from './raw-socket.js';
 
@@ -16,12 +19,16 @@ export interface NodeTransportOptions {
   readonly halfOpenMs: number;
   /** How long a connection that ended waits for its peer to end, so that the last bytes are not lost to a reset. */
   readonly lingerMs: number;
+  /** The kernel's buffer of a socket, once slices of files are sent through it; -1: as the system has it. */
+  readonly sendBufferBytes: number;
 }
 
 /** Idle connections whose peer vanished are found by the kernel, after this time and its own retries. */
 const KEEP_ALIVE_MS = 60_000;
 /** Larger ones gain nothing by it. */
 const WRITE_NOW_BYTES_MAX = 16 * 1024;
+/** Where a file is sent in less time than it is read and written, with what it takes to find out how much can be sent. */
+const SENT_FILE_BYTES_MIN = 128 * 1024;
 const LANDING_BYTES = 64 * 1024;
 let sharedLanding: Buffer | undefined;
 
@@ -46,6 +53,8 @@ export class NodeTransport implements Transport {
   readonly #options: NodeTransportOptions;
   readonly #socket: Socket;
   #handler: ConnectionHandler | null = null;
+  /** Once there was a slice of a file to be sent. */
+  #sender: FileSender | null = null;
   /** The handler's buffer that the next read goes to; null: to the landing buffer. Also keeps the memory alive. */
   #target: Uint8Array | null = null;
   /** Bytes that arrived and that the handler did not take yet. Not empty only while paused. */
@@ -86,6 +95,7 @@ export class NodeTransport implements Transport {
       this.#stopTimer();
       this.#ending = true;
       this.#gone = true;
+      this.#sender?.end();
       over();
       handler.closed();
     });
@@ -98,12 +108,16 @@ export class NodeTransport implements Transport {
   }
 
   get pendingBytes(): number {
-    return this.#gone ? 0 : this.#socket.writableLength;
+    return this.#gone ? 0 : this.#socket.writableLength + (this.#sender?.pendingBytes ?? 0);
   }
 
-  write(pieces: readonly Uint8Array[], done?: () => void): void {
+  get sendsFilesFrom(): number {
+    return this.direct && libcIfLoaded() !== null ? SENT_FILE_BYTES_MIN : Number.POSITIVE_INFINITY;
+  }
+
+  write(pieces: readonly Piece[], done?: () => void): void {
     const [only] = pieces;
-    if (pieces.length === 1 && only !== undefined && this.#takesNow(only)) {
+    if (pieces.length === 1 && only !== undefined && isBytes(only) && this.#takesNow(only)) {
       const taken = writeNow(this.#socket, only);
       if (taken === only.length) done?.();
       else this.#write([only.subarray(taken)], done);
@@ -113,15 +127,19 @@ export class NodeTransport implements Transport {
   /** Whether the bytes, an answer without records, may go straight to the kernel. */
   #takesNow({ length }: Uint8Array): boolean {
     const isSmall = length > 0 && length <= WRITE_NOW_BYTES_MAX;
-    return (
-      isSmall && this.direct && !this.#ending && !this.#socket.destroyed && this.#socket.writableLength === 0
-    );
+    const isClear = this.#socket.writableLength === 0 && !this.#sender?.busy;
+    return isSmall && isClear && this.direct && !this.#ending && !this.#socket.destroyed;
   }
 
-  #write(pieces: readonly Uint8Array[], done?: () => void): void {
+  #write(pieces: readonly Piece[], done?: () => void): void {
     const last = pieces.findLastIndex((piece) => piece.length > 0);
     if (this.#ending || this.#socket.destroyed || last < 0) {
       done?.();
+      return;
+    }
+    if (this.#sender?.busy || !pieces.every(isBytes)) {
+      this.#sender ??= new FileSender(this.#socket, libcIfLoaded(), this.#options.sendBufferBytes);
+      this.#sender.send(pieces, done);
       return;
     }
     if (last > 0) this.#socket.cork();
@@ -146,7 +164,8 @@ export class NodeTransport implements Transport {
     // From here on bytes are read only to be dropped: closing with bytes unread would reset the connection.
     this.#untaken = Buffer.alloc(0);
     if (this.direct) redirect(this.#socket, landing());
-    this.#socket.end();
+    if (this.#sender) this.#sender.whenIdle(() => this.#socket.end());
+    else this.#socket.end();
     this.#socket.resume();
   }
 

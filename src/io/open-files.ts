@@ -157,6 +157,12 @@ export class OpenFiles {
     return descriptor;
   }
 
+  /** A further operation on a descriptor that is held. */
+  holdAgain(file: OpenFile): void {
+    assert(file.operations > file.expected && file.descriptor !== null, `not held: ${file.path}`);
+    file.operations++;
+  }
+
   /** Announces an asynchronous operation: the handle stays until {@link release}, the descriptor comes with {@link begin}. */
   expect(file: OpenFile): void {
     assert(!file.closed, `used after close: ${file.path}`);

@@ -49,15 +49,21 @@ export function redirect(socket: Socket, buffer: Uint8Array): void {
   if (looksLikeHandle(handle)) Reflect.apply(Reflect.get(handle, 'useUserBuffer'), handle, [buffer]);
 }
 
+/** The socket's descriptor for a call in this turn; -1 if it has none (any more). */
+export function descriptorOf(socket: Socket): number {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : -1;
+  return typeof fd === 'number' ? fd : -1;
+}
+
 /**
  * Has the kernel take the bytes, or as many of them as it can now, past the machinery of a stream, which costs several times
  * the system call; returns how many it took. Only for a socket that was taken over and has nothing pending. An error is left for the
  * stream to find, which knows what to do.
  */
 export function writeNow(socket: Socket, bytes: Uint8Array): number {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : -1;
-  if (typeof fd !== 'number' || fd < 0) return 0;
+  const fd = descriptorOf(socket);
+  if (fd < 0) return 0;
   try {
     return writeSync(fd, bytes);
   } catch {

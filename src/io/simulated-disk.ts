@@ -6,7 +6,14 @@
 import { assert } from '../base/assert.js';
 import { type Random, seededRandom } from '../base/random.js';
 import type { Scheduler } from '../base/simulated-clock.js';
-import { type Disk, type DiskDone, DiskError, type DiskErrorCode, type DiskFile } from './disk.js';
+import {
+  type Disk,
+  type DiskDone,
+  DiskError,
+  type DiskErrorCode,
+  type DiskFile,
+  type LentFile,
+} from './disk.js';
 import { SimulatedFile } from './simulated-file.js';
 import { pathParts, SimulatedFolder, SimulatedNames, type SimulatedNode } from './simulated-names.js';
 
@@ -264,6 +271,22 @@ export class SimulatedDisk implements Disk {
     const bytes = this.#own(file).file.cached(position, position + target.length);
     target.set(bytes);
     return bytes.length;
+  }
+
+  lend(file: DiskFile): LentFile {
+    const { path, file: lent } = this.#own(file);
+    const handle = new SimulatedHandle(path, 'read', lent);
+    lent.handles++;
+    this.#handles.add(handle);
+    return {
+      descriptor: null,
+      read: (position, target) => this.read(handle, position, target),
+      readLater: (position, target, done) => this.readLater(handle, position, target, done),
+      release: () => {
+        // Where the process died meanwhile nobody is left to give anything back.
+        if (!handle.closed) this.close(handle);
+      },
+    };
   }
 
   truncate(file: DiskFile, size: number): void {

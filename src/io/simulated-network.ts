@@ -3,6 +3,7 @@
 // loss of what is under way. Deterministic from a seed.
 import { assert } from '../base/assert.js';
 import { OdradekError } from '../base/errors.js';
+import type { Piece } from '../base/piece.js';
 import { type Random, seededRandom } from '../base/random.js';
 import type { Scheduler } from '../base/simulated-clock.js';
 import type { ConnectionHandler, Listener, Network, Transport } from './network.js';
@@ -17,6 +18,8 @@ export interface SimulatedNetworkOptions {
   readonly pieceBytesMax?: number;
   /** How long a piece, or a connection's beginning, is under way at most; 5 if absent. */
   readonly delayMsMax?: number;
+  /** Slices of files are sent if they have so many bytes; 512 if absent. */
+  readonly sendsFilesFrom?: number;
   /** How long a client that sends no more gets answers; 100 if absent, as in NodeNetwork. */
   readonly halfOpenMs?: number;
 }
@@ -67,10 +70,11 @@ class Link {
     this.#scheduler = scheduler;
     this.#gone = network.gone;
     this.client = new Client(this);
-    this.server = new ServerTransport(this, from, to);
+    this.server = new ServerTransport(this, from, to, options.sendsFilesFrom);
     this.toServer = new SimulatedPipe({
       ...shared,
       take: (bytes) => this.server.take(bytes),
+      failed: () => this.break(),
       ended: () => {
         // As NodeNetwork does: what the client sent before it ended is answered, within some time.
         if (!this.server.ended) this.later(options.halfOpenMs, () => this.server.end());
@@ -82,6 +86,7 @@ class Link {
         this.client.onBytes(bytes);
         return bytes.length;
       },
+      failed: () => this.break(),
       ended: () => this.break(),
     });
   }
@@ -157,6 +162,7 @@ class Client implements SimulatedClient {
 class ServerTransport implements Transport {
   readonly remoteAddress: string;
   readonly localAddress: string;
+  readonly sendsFilesFrom: number;
   isDead = false;
   readonly #link: Link;
   #handler: ConnectionHandler | null = null;
@@ -164,8 +170,9 @@ class ServerTransport implements Transport {
   #resumed = false;
   #ended = false;
 
-  constructor(link: Link, remoteAddress: string, localAddress: string) {
+  constructor(link: Link, remoteAddress: string, localAddress: string, sendsFilesFrom: number) {
     this.#link = link;
+    this.sendsFilesFrom = sendsFilesFrom;
     this.remoteAddress = remoteAddress;
     this.localAddress = localAddress;
   }
@@ -183,7 +190,7 @@ class ServerTransport implements Transport {
     this.#handler = handler;
   }
 
-  write(pieces: readonly Uint8Array[], done?: () => void): void {
+  write(pieces: readonly Piece[], done?: () => void): void {
     this.#link.toClient.write(pieces, done);
   }
 
@@ -245,7 +252,8 @@ export class SimulatedNetwork implements Network {
   #nextPort = FIRST_PORT;
 
   constructor(options: SimulatedNetworkOptions) {
-    this.#options = { windowBytes: 4096, pieceBytesMax: 1024, delayMsMax: 5, halfOpenMs: 100, ...options };
+    const sizes = { windowBytes: 4096, pieceBytesMax: 1024, sendsFilesFrom: 512 };
+    this.#options = { ...sizes, delayMsMax: 5, halfOpenMs: 100, ...options };
     this.#random = seededRandom(options.random.uint32());
   }
 

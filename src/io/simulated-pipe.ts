@@ -1,6 +1,7 @@
 // One direction of a simulated connection: bytes leave the sender in random pieces, are some time under way, wait at a
 // receiver that may be slow, and all of that is bounded by a window, as the buffers of two kernels are.
 import { assert } from '../base/assert.js';
+import { type FileSlice, isBytes, type Piece } from '../base/piece.js';
 import type { Random } from '../base/random.js';
 import type { Scheduler } from '../base/simulated-clock.js';
 
@@ -14,12 +15,15 @@ export interface PipeOptions {
   readonly delayMsMax: number;
   /** Takes bytes that arrived; returns how many, which are fewer than all only if it paused the pipe. */
   readonly take: (bytes: Buffer) => number;
+  /** A slice of a file cannot be read. */
+  readonly failed: () => void;
   /** The sender ended, and everything before was taken; once. */
   readonly ended: () => void;
 }
 
 interface Write {
-  readonly bytes: Uint8Array;
+  /** A slice of a file until its turn comes. */
+  piece: Piece;
   sent: number;
   readonly done: (() => void) | undefined;
 }
@@ -37,6 +41,7 @@ export class SimulatedPipe {
   #broken = false;
   #paused = false;
   #delivering = false;
+  #reading = false;
 
   constructor(options: PipeOptions) {
     this.#options = options;
@@ -48,16 +53,16 @@ export class SimulatedPipe {
   }
 
   /** The bytes are copied piece by piece as they leave: until `done` they must not change, and here that shows. */
-  write(pieces: readonly Uint8Array[], done?: () => void): void {
+  write(pieces: readonly Piece[], done?: () => void): void {
     const last = pieces.findLastIndex((piece) => piece.length > 0);
     if (this.#broken || this.#ending || last < 0) {
       done?.();
       return;
     }
-    for (const [index, bytes] of pieces.entries()) {
-      if (bytes.length === 0) continue;
-      this.#pendingBytes += bytes.length;
-      this.#writes.push({ bytes, sent: 0, done: index === last ? done : undefined });
+    for (const [index, piece] of pieces.entries()) {
+      if (piece.length === 0) continue;
+      this.#pendingBytes += piece.length;
+      this.#writes.push({ piece, sent: 0, done: index === last ? done : undefined });
     }
     this.#later(0, () => this.#send());
   }
@@ -92,19 +97,21 @@ export class SimulatedPipe {
   #send(): void {
     const { random, windowBytes, pieceBytesMax } = this.#options;
     for (let [write] = this.#writes; write !== undefined; [write] = this.#writes) {
-      const room = Math.min(
-        windowBytes - this.#windowUsedBytes,
-        pieceBytesMax,
-        write.bytes.length - write.sent,
-      );
+      const { piece } = write;
+      const room = Math.min(windowBytes - this.#windowUsedBytes, pieceBytesMax, piece.length - write.sent);
       if (room <= 0) return;
+      if (!isBytes(piece)) {
+        this.#read(write, piece);
+        if (!isBytes(write.piece)) return;
+        continue;
+      }
       // Mostly as much as goes, as a kernel does; now and then any part of it.
       const count = random.below(3) === 0 ? 1 + random.below(room) : room;
-      this.#travel(Buffer.from(write.bytes.subarray(write.sent, write.sent + count)));
+      this.#travel(Buffer.from(piece.subarray(write.sent, write.sent + count)));
       write.sent += count;
       this.#pendingBytes -= count;
       this.#windowUsedBytes += count;
-      if (write.sent < write.bytes.length) continue;
+      if (write.sent < piece.length) continue;
       this.#writes.shift();
       write.done?.();
       if (this.#broken) return;
@@ -112,6 +119,25 @@ export class SimulatedPipe {
     if (!this.#ending || this.#endSent) return;
     this.#endSent = true;
     this.#travel(null);
+  }
+
+  /** Puts the bytes in the place of the slice, at once or later. */
+  #read(write: Write, slice: FileSlice): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    const bytes = Buffer.alloc(slice.length);
+    let isAtOnce = true;
+    slice.read(0, bytes, (error, count) => {
+      this.#reading = false;
+      if (this.#broken) return;
+      if (error || count < bytes.length) {
+        this.#options.failed();
+        return;
+      }
+      write.piece = bytes;
+      if (!isAtOnce) this.#send();
+    });
+    isAtOnce = false;
   }
 
   /** Delays differ, but what arrives is always the next in order. */

@@ -50,6 +50,13 @@ export interface Found {
   readonly endPosition: number;
 }
 
+/** Batches that follow one another in a segment, from one that was found on. */
+export interface BatchRun {
+  readonly bytes: number;
+  /** One behind the last offset of the last of them. */
+  readonly nextOffset: Offset;
+}
+
 /** Where a batch lies, or why there is none to be read. */
 export type Located =
   | Found
@@ -78,6 +85,9 @@ const HINTS_MAX = 256;
 
 /** Files may go one after the other while a reader looks; what is gone for good is gone at the second look. */
 const LOOKS_MAX = 8;
+
+/** More batches than these are read rather than stepped over. */
+const RUN_STEPS_MAX = 24;
 
 const END: Located = { type: 'end' };
 const OUT_OF_RANGE: Located = { type: 'out-of-range' };
@@ -242,6 +252,32 @@ export class LogReader {
       published,
       () => this.#remembered(offset, published) ?? this.#search(offset, published),
     );
+  }
+
+  /**
+   * How far whole batches reach from the place of one that was found: those of `bytesMax` bytes that lie below the high watermark. Null
+   * if not even the first one is among them, or has no records, or there are so many, or seem to be by the first one's size, that reading
+   * them costs less than stepping from header to header.
+   */
+  runFrom(place: Found, bytesMax: number, { highWatermark }: Published): BatchRun | null {
+    const { file, segmentBaseOffset, position, endPosition } = place;
+    const segment = this.#segments.get(segmentBaseOffset);
+    if (segment?.file !== file) return null;
+    const limit = Math.min(position + bytesMax, endPosition);
+    const walker = segment.walk(position, endPosition);
+    let run: BatchRun | null = null;
+    try {
+      for (let steps = 0; steps < RUN_STEPS_MAX; steps++) {
+        const fits = walker.next() && walker.position <= limit && walker.lastOffset < highWatermark;
+        if (!fits) return run;
+        if (run === null && walker.recordCount === 0) return null;
+        if (walker.batchBytes * (RUN_STEPS_MAX - steps) < limit - walker.batchPosition) return null;
+        run = { bytes: walker.position - position, nextOffset: toOffset(walker.lastOffset + 1) };
+      }
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+    }
+    return null; // After an error, too: whoever reads meets it again.
   }
 
   /**

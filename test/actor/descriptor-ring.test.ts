@@ -41,8 +41,6 @@ class TestBell implements Doorbell {
   hold(): void {}
 
   letGo(): void {}
-
-  watch(): void {}
 }
 
 describe('createRing', () => {
@@ -301,85 +299,5 @@ describe('RingConsumer.hold against RingProducer.publish, in every order of the 
     const consumer = new RingConsumer(createRing(8), new TestBell());
     consumer.sleep(() => {});
     expect(() => consumer.hold(1)).toThrow('cannot be held');
-  });
-});
-
-describe('RingConsumer.watch', () => {
-  it('takes the sleep back while it looks, so that nothing is rung for what it finds', () => {
-    const ring = createRing(8);
-    const bell = new TestBell();
-    const producer = new RingProducer(ring, bell);
-    const consumer = new RingConsumer(ring, bell);
-    consumer.sleep(() => {});
-    bell.watch = () => {
-      producer.claim();
-      producer.publish();
-    };
-    expect(consumer.watch(1)).toBe(true);
-    expect(bell.rings).toBe(0);
-    consumer.release(1);
-    producer.claim();
-    producer.publish();
-    expect(bell.rings).toBe(1);
-  });
-
-  it('finds nothing where nothing comes, and the sleep goes on', () => {
-    const ring = createRing(8);
-    const bell = new TestBell();
-    const consumer = new RingConsumer(ring, bell);
-    consumer.sleep(() => {});
-    expect(consumer.watch(1)).toBe(false);
-    expect(ringIsAsleep(ring)).toBe(true);
-  });
-
-  it('loses no wake-up of the sleep that it interrupts, in every order of the atomic steps with five changes of threads', () => {
-    const count = 2;
-    const ring = createRing(8);
-    const found = new Set<boolean>();
-    const watcher = () => {
-      const got: number[] = [];
-      let hasFound = false;
-      let sleeps = false;
-      const bell = new SharedDoorbell(ring.words, RING_SLEEPING_INDEX);
-      const consumer = new RingConsumer(ring, {
-        ring: () => bell.ring(),
-        letGo: () => bell.letGo(),
-        hold: () => {},
-        watch: () => {},
-        // The sleep itself begins only after the thread has looked once more.
-        wait: (wake) => {
-          if (!sleeps) {
-            sleeps = true;
-            hasFound = consumer.watch(1);
-            if (hasFound) take();
-          }
-          if (got.length < count) bell.wait(wake);
-        },
-      });
-      const take = () => {
-        const { available } = consumer;
-        for (let i = 0; i < available; i++) got.push(consumer.words[consumer.peek(i)] ?? -1);
-        consumer.release(available);
-      };
-      const work = () => {
-        take();
-        sleeps = false;
-        if (got.length < count) consumer.sleep(work);
-      };
-      consumer.sleep(work);
-      return { got, hasFound };
-    };
-    explore({
-      memory: ring.words,
-      threads: [publish(ring, count), watcher],
-      ended: ({ outcomes, schedule }) => {
-        const outcome = outcomes[1] as ReturnType<typeof watcher> | undefined;
-        expect(outcome, `the consumer sleeps for ever in ${schedule}`).toBeDefined();
-        expect(outcome?.got).toEqual([1, 2]);
-        found.add(outcome?.hasFound ?? false);
-      },
-      switchesMax: 5,
-    });
-    expect(found).toEqual(new Set([true, false]));
   });
 });

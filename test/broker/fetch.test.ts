@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { present } from '../../src/base/assert.js';
 import { toOffset } from '../../src/base/ids.js';
+import { isBytes, type Piece } from '../../src/base/piece.js';
 import { Fetch, type FetchAnswer, type Fetched } from '../../src/broker/fetch.js';
 import { FetchCounters } from '../../src/broker/metrics/counters.js';
 import { BatchReader } from '../../src/record/batch-reader.js';
 import { chance, pick, withSeeds } from '../actor/seeds.js';
+import { bytesOf } from '../base/bytes-of.js';
 import { appendLeft } from './append-left.js';
 import { BATCH_BYTES, CHUNK_BYTES, offsetsIn, PARTITIONS, PartitionScene, range } from './partition-scene.js';
 import { READ_AT_ONCE } from './read-paces.js';
@@ -15,7 +17,14 @@ interface Asked {
   readonly answer: () => FetchAnswer | null;
 }
 
+/** What a client gets. */
+interface Read extends Omit<Fetched, 'records'> {
+  readonly records: Buffer | null;
+}
+
 class Scene extends PartitionScene {
+  sliceBytesMin = Number.POSITIVE_INFINITY;
+
   /** Fetches from partitions, by default from the first of them at offset 0. */
   fetch(
     request: { minBytes?: number; maxWaitMs?: number; maxBytes?: number } = {},
@@ -49,6 +58,7 @@ class Scene extends PartitionScene {
           else read(() => {});
         },
         later: (run) => this.machine.clock.schedule(0, run),
+        sliceBytesMin: this.sliceBytesMin,
       },
       (answer) => answers.push(answer),
     );
@@ -63,25 +73,79 @@ class Scene extends PartitionScene {
   }
 
   /** Fetches, waits if it must, checks and releases the answer. */
-  read(...args: Parameters<Scene['fetch']>): Fetched[] {
+  read(...args: Parameters<Scene['fetch']>): Read[] {
     const { answer } = this.fetch(...args);
     this.machine.clock.runUntil(() => answer() !== null);
     return this.take(answer());
   }
 
   /** A copy of an answer, which is released. */
-  take(answer: FetchAnswer | null): Fetched[] {
+  take(answer: FetchAnswer | null): Read[] {
     if (!answer) throw new Error('no answer');
     const copy = answer.partitions.map((fetched) => ({
       ...fetched,
-      records: fetched.records && Buffer.from(fetched.records),
+      records: fetched.records && this.#bytesOf(fetched.records),
     }));
     answer.release();
     return copy;
   }
+
+  /** What a transport does, which may have to wait for a helper. */
+  #bytesOf(piece: Piece): Buffer {
+    if (isBytes(piece)) return Buffer.from(piece);
+    const bytes = Buffer.alloc(piece.length);
+    let count: number | null = null;
+    piece.read(0, bytes, (error, read) => {
+      count = error ? -1 : read;
+    });
+    this.machine.clock.runUntil(() => count !== null);
+    expect(count).toBe(piece.length);
+    return bytes;
+  }
 }
 
 describe('Fetch', () => {
+  it('answers with slices of files what it would read', () => {
+    const scene = new Scene({ pace: READ_AT_ONCE });
+    for (const partition of scene.partitions) partition.add(40);
+    const requests = [
+      [{}],
+      [{ offset: 7 }, { index: 1, offset: 39 }],
+      [
+        { offset: 3, maxBytes: 3 * BATCH_BYTES },
+        { index: 1, maxBytes: 1 },
+        { index: 2, offset: 40 },
+      ],
+      [{ offset: 41 }, { index: 2, offset: 12 }],
+    ];
+    for (const targets of requests) {
+      scene.sliceBytesMin = Number.POSITIVE_INFINITY;
+      const read = scene.read({ maxWaitMs: 0 }, targets);
+      scene.sliceBytesMin = 2 * BATCH_BYTES;
+      const { slices } = scene.readBuffer.counts;
+      expect(scene.read({ maxWaitMs: 0 }, targets)).toEqual(read);
+      expect(scene.readBuffer.counts.slices).toBeGreaterThan(slices);
+    }
+  });
+
+  it('keeps the file of a slice until its answer is released, whatever becomes of the log', () => {
+    const scene = new Scene({ pace: READ_AT_ONCE });
+    scene.sliceBytesMin = 1;
+    scene.partition().add(30);
+    const { answer } = scene.fetch();
+    const records = bytesOf([present(answer()?.partitions[0]?.records, 'records')]);
+    const { log } = scene.partition();
+    log.advanceLogStartOffset(log.logEndOffset);
+    log.deleteBelowLogStart();
+    scene.machine.clock.advance(120_000);
+    scene.partition().publish();
+    expect(scene.read({ maxWaitMs: 0 }, [{}])).toMatchObject([{ error: 'OFFSET_OUT_OF_RANGE' }]);
+    scene.partition().entry.route?.reader.close();
+    const usedBytes = scene.machine.disk.usedBytes;
+    expect(scene.take(answer())[0]?.records).toEqual(records);
+    expect(scene.machine.disk.usedBytes).toBeLessThan(usedBytes);
+  });
+
   it('passes over batches of which compaction left only the header, as long as others follow', () => {
     const scene = new Scene();
     const { log } = scene.partition();
@@ -433,6 +497,7 @@ describe('Fetch', () => {
         },
       };
       const scene = new Scene({ readBytes: 12 * CHUNK_BYTES, pace });
+      scene.sliceBytesMin = pick(random, [1, 200, Number.POSITIVE_INFINITY]);
       const positions = [0, 1, 2, 3].map(() => range(0, PARTITIONS).map(() => 0));
       const under: { consumer: number; targets: { index: number; offset: number }[]; asked: Asked }[] = [];
       const step = () => {

@@ -5,6 +5,7 @@ import { LocalDoorbell } from '../../src/actor/doorbell.js';
 import { createViews, ViewReader, ViewWriter } from '../../src/actor/view.js';
 import { present } from '../../src/base/assert.js';
 import { toBrokerId, toLeaderEpoch, toOffset, toTopicId } from '../../src/base/ids.js';
+import type { Piece } from '../../src/base/piece.js';
 import { ReadBuffer } from '../../src/broker/read-buffer.js';
 import { type PartitionEntry, TopicTable } from '../../src/broker/topic-table.js';
 import { WorkerLink } from '../../src/broker/worker-link.js';
@@ -13,6 +14,7 @@ import { LeaderEpochs } from '../../src/log/leader-epochs.js';
 import type { Log } from '../../src/log/log.js';
 import { LogReader } from '../../src/log/log-reader.js';
 import { readBatchBytes, readLastOffset } from '../../src/record/batch-header.js';
+import { bytesOf } from '../base/bytes-of.js';
 import { batch, CONFIG, LogMachine } from '../log/log-fixture.js';
 import { READ_LATER } from './read-paces.js';
 
@@ -147,10 +149,11 @@ function linkOf({ clock }: LogMachine): WorkerLink {
 }
 
 /** The last offsets of the batches. */
-export function offsetsIn(records: Buffer | null | undefined): number[] {
+export function offsetsIn(records: Piece | null | undefined): number[] {
   const offsets: number[] = [];
-  for (let at = 0; records && at < records.length; at += readBatchBytes(records, at))
-    offsets.push(readLastOffset(records, at));
+  const bytes = bytesOf(records ? [records] : []);
+  for (let at = 0; at < bytes.length; at += readBatchBytes(bytes, at))
+    offsets.push(readLastOffset(bytes, at));
   return offsets;
 }
 

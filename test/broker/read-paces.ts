@@ -1,7 +1,8 @@
 import type { ReadPace } from '../../src/broker/read-pace.js';
 
-const READS: Pick<ReadPace, 'here' | 'elsewhere'> = {
+const READS: Pick<ReadPace, 'here' | 'sending' | 'elsewhere'> = {
   here: (_bytes, read) => read(),
+  sending: (send) => send(),
   elsewhere: () => () => {},
 };
 

@@ -1,4 +1,6 @@
+import type { Piece } from '../../src/base/piece.js';
 import type { ConnectionHandler, Transport } from '../../src/io/network.js';
+import { bytesOf } from '../base/bytes-of.js';
 
 interface Written {
   readonly bytes: Buffer;
@@ -12,6 +14,7 @@ export class TestTransport implements Transport {
   handler: ConnectionHandler | null = null;
   paused = false;
   ended = false;
+  sendsFilesFrom = Number.POSITIVE_INFINITY;
   closed = false;
   /** What the peer has read. */
   readonly read: Buffer[] = [];
@@ -23,12 +26,12 @@ export class TestTransport implements Transport {
     return this.#unread.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
-  write(pieces: readonly Uint8Array[], done?: () => void): void {
+  write(pieces: readonly Piece[], done?: () => void): void {
     if (this.closed || this.ended) {
       done?.();
       return;
     }
-    this.#unread.push({ bytes: Buffer.concat(pieces), done });
+    this.#unread.push({ bytes: bytesOf(pieces), done });
     if (this.reading) this.readOn();
   }
 

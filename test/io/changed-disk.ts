@@ -9,6 +9,7 @@ export function changed(disk: Disk, changes: Partial<Disk>): Disk {
     isCurrent: (file) => disk.isCurrent(file),
     write: (file, position, pieces) => disk.write(file, position, pieces),
     read: (file, position, target) => disk.read(file, position, target),
+    lend: (file) => disk.lend(file),
     truncate: (file, size) => disk.truncate(file, size),
     readFile: (path) => disk.readFile(path),
     list: (directory) => disk.list(directory),

@@ -1,5 +1,6 @@
 // What every Disk does, whatever stands behind it: run against NodeDisk and against SimulatedDisk.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { assert } from '../../src/base/assert.js';
 import { type Disk, type DiskDone, DiskError, type DiskFile } from '../../src/io/disk.js';
 
 export interface DiskUnderTest {
@@ -52,6 +53,26 @@ export function describeDiskContract(create: () => DiskUnderTest): void {
       expect(disk.size(file)).toBe(11);
       disk.close(reader);
       disk.close(file);
+    });
+
+    it('lends a file that can be read when its handle is closed and its name is gone', async () => {
+      const file = make('a', 'abcdef');
+      const lent = disk.lend(file);
+      assert(lent, 'nothing is lent yet');
+      disk.close(file);
+      expect(await under.finish((done) => disk.remove(at('a'), done))).toBeNull();
+      const target = Buffer.alloc(3);
+      expect(lent.read(2, target)).toBe(3);
+      expect(target.toString()).toBe('cde');
+      const late = Buffer.alloc(10);
+      const read = under.finish((done) =>
+        lent.readLater(4, late, (error, bytes) =>
+          done(bytes === 2 ? error : new DiskError('EIO', 'a', 'short')),
+        ),
+      );
+      lent.release(); // Also while it is being read.
+      expect(await read).toBeNull();
+      expect(late.toString('latin1', 0, 2)).toBe('ef');
     });
 
     it('reads less only at the end, and nothing behind it', () => {

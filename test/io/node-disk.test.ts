@@ -43,6 +43,20 @@ describe('NodeDisk', () => {
     describeDiskContract(() => ({ disk: new NodeDisk(options), root, finish, dispose: () => {} }));
   });
 
+  it('lends a quarter of them at most', () => {
+    const disk = new NodeDisk({ openFilesMax: 8 });
+    const files = [0, 1, 2].map((name) => disk.open(join(root, `${name}`), 'write'));
+    const lent = files.map((file) => disk.lend(file));
+    expect(lent.map((one) => one !== null)).toEqual([true, true, false]);
+    lent[0]?.release();
+    const again = files[2] && disk.lend(files[2]);
+    expect(again).not.toBeNull();
+    again?.release();
+    lent[1]?.release();
+    for (const file of files) disk.close(file);
+    expect(disk.openDescriptors).toBe(0);
+  });
+
   it('holds no more descriptors than allowed, and opens closed ones again', () => {
     const disk = new NodeDisk({ openFilesMax: 8 });
     const files = Array.from({ length: 100 }, (_, i) => disk.open(join(root, `${i}`), 'write'));

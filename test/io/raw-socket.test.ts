@@ -25,6 +25,7 @@ describe('takeOver', () => {
       receive: 'direct',
       halfOpenMs: 1,
       lingerMs: 1,
+      sendBufferBytes: -1,
     });
     expect(transport.direct).toBe(false);
     expect(transport.remoteAddress).toBe('unknown:0');

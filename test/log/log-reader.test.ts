@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { type Offset, toOffset } from '../../src/base/ids.js';
 import type { Log } from '../../src/log/log.js';
 import { type Found, type Located, LogReader, type Published } from '../../src/log/log-reader.js';
+import { wholeBatches } from '../../src/log/whole-batches.js';
 import { readBaseOffset } from '../../src/record/batch-header.js';
+import { pick, withSeeds } from '../actor/seeds.js';
+import { appendLeft } from '../broker/append-left.js';
 import {
   type BatchSpec,
   batch,
@@ -37,9 +40,68 @@ function find(reader: LogReader, log: Log, offset: number): Found {
   return located;
 }
 
+/** What a reader that reads everything would give, up to a limit. */
+function wholeFrom(
+  machine: LogMachine,
+  { file, position, endPosition }: Found,
+  bytesMax: number,
+  end: number,
+) {
+  const bytes = Buffer.alloc(Math.min(bytesMax, endPosition - position));
+  machine.disk.read(file, position, bytes);
+  return wholeBatches(bytes, bytes.length, toOffset(end));
+}
+
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 describe('LogReader', () => {
+  describe('runFrom', () => {
+    it('reaches as far as a reader of everything comes, where there are not many batches', () => {
+      withSeeds(60, (random) => {
+        const machine = new LogMachine();
+        const log = machine.open({ config: { ...CONFIG, segmentBytes: 4000, indexIntervalBytes: 300 } });
+        let baseOffset = 0;
+        for (let i = 0; i < 60; i++) {
+          const count = 1 + random.below(3);
+          log.append([batch({ baseOffset, count, valueBytes: pick(random, [1, 50, 300]) })]);
+          baseOffset += count;
+        }
+        if (random.below(2) === 0) machine.wait((done) => log.flush(done));
+        const reader = new LogReader({ directory: DIRECTORY, disk: machine.disk });
+        for (let i = 0; i < 40; i++) {
+          const highWatermark = toOffset(1 + random.below(log.logEndOffset));
+          const published = { ...publish(log), highWatermark };
+          const located = reader.locate(toOffset(random.below(highWatermark)), published);
+          if (located.type !== 'found') continue; // The batch is not wholly below the high watermark.
+          const bytesMax = 1 + random.below(4000);
+          const whole = wholeFrom(machine, located, bytesMax, highWatermark);
+          const run = reader.runFrom(located, bytesMax, published);
+          // Small batches at the start make it seem that there are many.
+          const bytes = Math.min(bytesMax, located.endPosition - located.position);
+          if (run === null) expect(whole.bytes === 0 || bytes > 500).toBe(true);
+          else expect(run).toEqual({ bytes: whole.bytes, nextOffset: whole.nextOffset });
+        }
+      });
+    });
+
+    it('is none where the first batch is larger, emptied or no batch, or the file is let go', () => {
+      const { machine, log, reader } = setUp(range(8).map((baseOffset) => ({ baseOffset })));
+      const first = find(reader, log, 0);
+      expect(reader.runFrom(first, 70, publish(log))).toBeNull();
+      expect(reader.runFrom({ ...first, position: first.position + 1 }, 500, publish(log))).toBeNull();
+      appendLeft(log, { timestamps: {}, lastOffsetDelta: 3, maxTimestampMs: 1 });
+      log.append([batch({ baseOffset: log.logEndOffset })]);
+      expect(reader.runFrom(find(reader, log, 9), 500, publish(log))).toBeNull();
+      expect(reader.runFrom(find(reader, log, 7), 500, publish(log))).toMatchObject({ nextOffset: 13 });
+      reader.forget();
+      expect(reader.runFrom(first, 500, publish(log))).toBeNull();
+      const again = find(reader, log, 0);
+      machine.disk.failNext({ operation: 'read' });
+      expect(reader.runFrom(again, 500, publish(log))).toBeNull();
+      expect(reader.runFrom(again, 500, publish(log))).not.toBeNull();
+    });
+  });
+
   describe('locate', () => {
     it('finds the batch that holds each offset, also while indexes lag behind', () => {
       const { machine, log, reader } = setUp(range(60).map((i) => ({ baseOffset: i * 3, count: 3 })));

@@ -283,6 +283,7 @@ export class SimulatedBroker {
         return chance(random, 0.5);
       },
       here: (_bytes, read) => read(),
+      sending: (send) => send(),
       elsewhere: () => () => {},
     };
   }

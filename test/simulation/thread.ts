@@ -2,7 +2,7 @@
 // files are closed, and what it had asked of the disk may still happen.
 import type { Clock, Timer } from '../../src/base/clock.js';
 import type { Scheduler, SimulatedClock } from '../../src/base/simulated-clock.js';
-import { type Disk, DiskError, type DiskFile } from '../../src/io/disk.js';
+import { type Disk, DiskError, type DiskFile, type LentFile } from '../../src/io/disk.js';
 import type { Jobs } from '../../src/io/jobs.js';
 import type { DiskWeather } from './disk-weather.js';
 
@@ -100,6 +100,7 @@ class ThreadDisk implements Disk {
   readonly #thread: Thread;
   readonly #scheduler: Scheduler;
   readonly #open = new Set<DiskFile>();
+  readonly #lent = new Set<LentFile>();
   #callsToLive = Number.POSITIVE_INFINITY;
 
   constructor(disk: Disk, weather: DiskWeather, thread: Thread, scheduler: Scheduler) {
@@ -116,6 +117,8 @@ class ThreadDisk implements Disk {
   closeAll(): void {
     for (const file of this.#open) this.#disk.close(file);
     this.#open.clear();
+    for (const lent of this.#lent) lent.release();
+    this.#lent.clear();
   }
 
   open(path: string, mode: 'read' | 'write'): DiskFile {
@@ -150,6 +153,29 @@ class ThreadDisk implements Disk {
 
   read(file: DiskFile, position: number, target: Uint8Array): number {
     return this.#call(() => this.#disk.read(file, position, target));
+  }
+
+  lend(file: DiskFile): LentFile | null {
+    const lent = this.#call(() => this.#disk.lend(file));
+    if (!lent) return null;
+    this.#lent.add(lent);
+    return {
+      descriptor: lent.descriptor,
+      read: (position, target) => this.#call(() => lent.read(position, target)),
+      readLater: (position, target, done) => {
+        let read = 0;
+        const completion = this.#completion((error) => done(error, read));
+        this.#call(() =>
+          lent.readLater(position, target, (error, bytes) => {
+            read = bytes;
+            completion(error);
+          }),
+        );
+      },
+      release: () => {
+        if (this.#lent.delete(lent)) lent.release();
+      },
+    };
   }
 
   truncate(file: DiskFile, size: number): void {

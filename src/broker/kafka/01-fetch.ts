@@ -38,10 +38,13 @@ interface Answered extends Question {
 /** Each partition once, as it is named last. */
 function askedPartitions({ topics }: FetchRequest, byId: boolean): SessionPartition[] {
   const asked = topics.flatMap(({ topic, topicId, partitions }) =>
-    partitions.map((partition) => ({ topic, topicId, ...partition })),
+    partitions.map((partition) => {
+      const key = keyOf({ topic, topicId, partition: partition.partition }, byId);
+      return { key, topic, topicId, ...partition };
+    }),
   );
   if (asked.length < 2) return asked;
-  return [...new Map(asked.map((partition) => [keyOf(partition, byId), partition])).values()];
+  return [...new Map(asked.map((partition) => [partition.key, partition])).values()];
 }
 
 function entryOf(
@@ -219,8 +222,11 @@ export const serveFetch = serve(fetch, ({ router, connection, sessions, version,
       connection,
       ({ partitions, release }) => {
         wait.over();
-        const fetched = new Map(read.map((one, index) => [one, partitions[index] ?? null]));
-        const all = questions.map((one): Answered => ({ ...one, fetched: fetched.get(one) ?? null }));
+        const fetched = partitions.values();
+        const all = questions.map(({ asked, entry, error, diverging }): Answered => {
+          const isRead = error === 'NONE' && diverging === null;
+          return { asked, entry, error, diverging, fetched: isRead ? (fetched.next().value ?? null) : null };
+        });
         const told = session ? all.filter((one) => hasNews(session, one) || opened.type === 'full') : all;
         answer.reply(
           { errorCode: 0, sessionId: session?.id ?? 0, responses: byTopic(told, byId, committed) },

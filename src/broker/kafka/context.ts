@@ -1,4 +1,5 @@
 import { OdradekError } from '../../base/errors.js';
+import type { Piece } from '../../base/piece.js';
 import type { Api } from '../../protocol/kafka/api.js';
 import { encodeResponse } from '../../protocol/kafka/headers.js';
 import type { DecodedFields, EncodableFields, Fields } from '../../protocol/kafka/schema.js';
@@ -14,7 +15,7 @@ export interface Slot {
   /** Whether the peer is gone, so that nobody waits for the answer. */
   isUnwanted(): boolean;
   /** The answer; `release` is called when its bytes are no longer needed. */
-  fill(pieces: readonly Uint8Array[], release?: () => void): void;
+  fill(pieces: readonly Piece[], release?: () => void): void;
   /** There is no answer: Produce with acks 0. */
   skip(): void;
   /** What ends the request's wait, and what forgets it because the peer is gone. */
@@ -99,7 +100,7 @@ class Answer<Response extends Fields> implements KafkaAnswer<Response> {
       return;
     }
     const { version, correlationId, connection, counters } = this.#raw;
-    let pieces: readonly Uint8Array[];
+    let pieces: readonly Piece[];
     try {
       pieces = encodeResponse(this.#api, version, correlationId, response);
     } catch (error) {

@@ -10,6 +10,8 @@ import { PARTITIONS_MAX as REQUEST_PARTITIONS_MAX, WAITING_PARTITIONS_MAX } from
 
 /** A partition as a consumer names and reads it. */
 export interface SessionPartition {
+  /** By {@link keyOf}: it is the same for all requests that name the partition. */
+  readonly key: string;
   readonly topic: string;
   readonly topicId: TopicId;
   readonly partition: number;
@@ -117,9 +119,9 @@ export class FetchSessions {
     const before = session.partitions.size;
     for (const partition of forgotten) session.partitions.delete(keyOf(partition, byId));
     for (const asked of partitions) {
-      const told = session.partitions.get(keyOf(asked, byId));
+      const told = session.partitions.get(asked.key);
       if (told) told.asked = asked;
-      else session.partitions.set(keyOf(asked, byId), untold(asked));
+      else session.partitions.set(asked.key, untold(asked));
     }
     this.#partitions += session.partitions.size - before;
     if (session.partitions.size > REQUEST_PARTITIONS_MAX || this.#partitions > this.#partitionsMax) {
@@ -150,7 +152,7 @@ export class FetchSessions {
     }
     let id = 0;
     while (id === 0 || this.#sessions.has(id)) id = this.#random.below(EPOCH_MAX) + 1;
-    const told = new Map(partitions.map((asked) => [keyOf(asked, byId), untold(asked)]));
+    const told = new Map(partitions.map((asked) => [asked.key, untold(asked)]));
     const session: Session = { id, byId, nextEpoch: 1, lastUsedMs: nowMs, partitions: told };
     this.#sessions.set(id, session);
     this.#partitions += told.size;
@@ -171,8 +173,7 @@ export function tell(
     readonly logStartOffset: number;
   },
 ): boolean {
-  const key = keyOf(asked, session.byId);
-  const told = session.partitions.get(key);
+  const told = session.partitions.get(asked.key);
   if (!told) return true;
   const { error, hasRecords, highWatermark, logStartOffset } = answer;
   const changed = told.highWatermark !== highWatermark || told.logStartOffset !== logStartOffset;
@@ -180,8 +181,8 @@ export function tell(
   told.highWatermark = highWatermark;
   told.logStartOffset = logStartOffset;
   if (hasRecords) {
-    session.partitions.delete(key);
-    session.partitions.set(key, told);
+    session.partitions.delete(asked.key);
+    session.partitions.set(asked.key, told);
   }
   return news;
 }

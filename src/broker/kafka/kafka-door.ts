@@ -1,6 +1,7 @@
 // The Kafka door: one connection of a Kafka client. Requests are handled side by side and answered strictly in their order
 // (Kafka's protocol guide, "Network"). A request that cannot be understood closes the connection, as with Kafka; so does an
 // API or a version that is not served, but for ApiVersions, which answers in version 0 (KIP-511).
+import type { Piece } from '../../base/piece.js';
 import type { RequestHeader } from '../../protocol/kafka/headers.js';
 import { decodeRequestHeader, encodeResponse } from '../../protocol/kafka/headers.js';
 import { produce } from '../../protocol/kafka/messages/00-produce.js';
@@ -16,11 +17,11 @@ import type { FetchSessions } from './fetch-sessions.js';
 import { PENDING_BYTES_MAX, REQUEST_BYTES_MAX } from './limits.js';
 import { SERVED, servedApi } from './served.js';
 
-type Ended = (place: Place, pieces: readonly Uint8Array[] | null, release?: () => void) => void;
+type Ended = (place: Place, pieces: readonly Piece[] | null, release?: () => void) => void;
 
 /** An unanswered request, or an answer whose turn has not come. */
 class Place implements Slot {
-  pieces: readonly Uint8Array[] | null = null;
+  pieces: readonly Piece[] | null = null;
   /** What it adds to the connection's pending bytes: those of the request, then those of the answer. */
   bytes: number;
   release: (() => void) | undefined = undefined;
@@ -49,7 +50,7 @@ class Place implements Slot {
     return this.unwanted;
   }
 
-  fill(pieces: readonly Uint8Array[], release?: () => void): void {
+  fill(pieces: readonly Piece[], release?: () => void): void {
     this.#ended(this, pieces, release);
   }
 

@@ -139,7 +139,7 @@ export const BROKER_METRICS = {
   reads: metric({
     name: 'odradek_fetch_reads_total',
     type: 'counter',
-    help: 'Reads of segments for fetches and subscriptions. hot: on the main thread, from the page cache; cold: on helper threads, while reads have to wait for a disk.',
+    help: 'Reads of segments for fetches and subscriptions. hot: on the main thread, from the page cache; cold: on helper threads, while reads have to wait for a disk; sent: not read at all, the kernel passes the part of the file to the socket.',
     labels: ['temperature'],
   }),
   readBufferWaits: metric({
@@ -267,7 +267,7 @@ export class BrokerMetrics implements MetricsSource {
   #fetches(): Sample[] {
     const { counters, options } = this.#router;
     const { parked, parkings } = counters.fetches;
-    const { hotReads, coldReads, waits } = options.readBuffer.counts;
+    const { hotReads, coldReads, slices, waits } = options.readBuffer.counts;
     return [
       sample(BROKER_METRICS.fetchesParked, [], parked),
       sample(BROKER_METRICS.fetchParkings, [], parkings),
@@ -275,6 +275,7 @@ export class BrokerMetrics implements MetricsSource {
       sample(BROKER_METRICS.subscriptionStreams, [], this.#router.streams.taken),
       sample(BROKER_METRICS.reads, ['hot'], hotReads),
       sample(BROKER_METRICS.reads, ['cold'], coldReads),
+      sample(BROKER_METRICS.reads, ['sent'], slices),
       sample(BROKER_METRICS.readBufferWaits, [], waits),
     ];
   }

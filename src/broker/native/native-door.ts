@@ -3,6 +3,7 @@
 import { assertNever } from '../../base/assert.js';
 import type { Timer } from '../../base/clock.js';
 import { type Failure, OdradekError } from '../../base/errors.js';
+import type { Piece } from '../../base/piece.js';
 import { encodeFrame, REQUEST_HEADER_BYTES_MAX } from '../../protocol/native/frame.js';
 import type {
   AnsweredRequestBody,
@@ -223,7 +224,7 @@ export class NativeDoor implements Door {
     const answer = (
       body: ResponseBody | null,
       failure: Failure | null,
-      records?: readonly Uint8Array[],
+      records?: readonly Piece[],
       release?: () => void,
     ) => {
       if (this.#pending.get(correlationId) !== pending) {
@@ -253,7 +254,7 @@ export class NativeDoor implements Door {
     correlationId: number,
     body: ResponseBody | null,
     error: Failure | null,
-    records?: readonly Uint8Array[],
+    records?: readonly Piece[],
     release?: () => void,
   ): void {
     this.#connection.send(

@@ -2,6 +2,7 @@
 // finished message is copied out in one go; record batches are only referred to, at the places where they belong.
 import { assert } from '../../base/assert.js';
 import { OdradekError } from '../../base/errors.js';
+import { isBytes, type Piece } from '../../base/piece.js';
 import { STRING_BYTES_MAX } from './decoding.js';
 import type { RecordsInput } from './schema.js';
 
@@ -57,7 +58,7 @@ function bad(path: string, value: unknown): never {
 interface Insertion {
   /** Where in the buffer the records belong. */
   readonly at: number;
-  readonly piece: Uint8Array;
+  readonly piece: Piece;
 }
 
 class Encoding {
@@ -96,12 +97,12 @@ class Encoding {
   }
 
   /** What was written up to `end`, as pieces to be sent one after the other. */
-  take(end: number): Uint8Array[] {
+  take(end: number): Piece[] {
     const insertions = this.#insertions;
     const written = this.#copyOut(end);
     if (insertions.length === 0) return [written];
     this.#insertions = [];
-    const pieces: Uint8Array[] = [];
+    const pieces: Piece[] = [];
     let from = 0;
     for (const { at, piece } of insertions) {
       if (at > from) pieces.push(written.subarray(from, at));
@@ -110,6 +111,14 @@ class Encoding {
     }
     if (from < end) pieces.push(written.subarray(from));
     return pieces;
+  }
+
+  /** As {@link take}, of what has no slices of files in it. */
+  takeBytes(end: number): Uint8Array[] {
+    const pieces = this.take(end);
+    const bytes = pieces.filter(isBytes);
+    assert(bytes.length === pieces.length, 'files are sent by brokers only');
+    return bytes;
   }
 
   /** As {@link take}, of what has no records in it. */
@@ -206,9 +215,10 @@ function viewOf(buffer: Buffer): DataView {
   return new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
-function piecesOf(value: RecordsInput, path: string): readonly Uint8Array[] {
+function piecesOf(value: RecordsInput, path: string): readonly Piece[] {
   if (value instanceof Uint8Array) return [value];
   if (value === null || typeof value !== 'object') bad(path, value);
+  if ('descriptor' in value) return [value];
   if ('start' in value) return [value.bytes.subarray(value.start, value.start + value.length)];
   return value;
 }

@@ -9,6 +9,7 @@
 // Flexible versions of a request have header v2, their responses v1; but a response to ApiVersions always has v0, so that a
 // client can read it before it knows anything. Source: KIP-482, KIP-511.
 import { OdradekError } from '../../base/errors.js';
+import type { Piece } from '../../base/piece.js';
 import type { Api } from './api.js';
 import { findApi } from './apis.js';
 import { encoding } from './encoding.js';
@@ -76,7 +77,7 @@ export function encodeResponse<Response extends Fields>(
   version: number,
   correlationId: number,
   response: EncodableFields<Response>,
-): Uint8Array[] {
+): Piece[] {
   encoding.begin();
   const headerVersion = responseHeaderVersion(api, version);
   const body = responseHeader.write(headerVersion, { correlationId }, FRAME_LENGTH_BYTES);
@@ -97,7 +98,7 @@ export function encodeRequest<Request extends Fields>(
   const body = requestHeader.write(api.request.isFlexible(version) ? 2 : 1, fields, FRAME_LENGTH_BYTES);
   const end = api.request.write(version, request, body);
   encoding.frame(end);
-  return encoding.take(end);
+  return encoding.takeBytes(end);
 }
 
 /** The response in [start, end), the frame's length being left out; for clients and tests. */

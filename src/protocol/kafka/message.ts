@@ -80,7 +80,7 @@ export class Message<F extends Fields> {
    */
   encode(version: number, message: EncodableFields<F>): Uint8Array[] {
     encoding.begin();
-    return encoding.take(this.write(version, message, 0));
+    return encoding.takeBytes(this.write(version, message, 0));
   }
 
   /** Writes the message to encoding.ts's buffer and returns the position after it; for what is made of several messages. */

@@ -6,6 +6,7 @@
 // instead (KIP-482). Source: Kafka's protocol guide, "Protocol Primitive Types".
 import { assert } from '../../base/assert.js';
 import { type TopicId, toTopicId } from '../../base/ids.js';
+import type { Piece } from '../../base/piece.js';
 import {
   ALL_VERSIONS,
   parseVersionRange,
@@ -43,7 +44,7 @@ export interface RecordsSlice {
 }
 
 /** Record batches to be sent: one piece or several that follow one another. They are not copied. */
-export type RecordsInput = Uint8Array | readonly Uint8Array[] | RecordsSlice;
+export type RecordsInput = Piece | readonly Piece[] | RecordsSlice;
 
 /** A field as compilers and tests see it. */
 export interface FieldDefinition {

@@ -6,6 +6,7 @@
 //   8  bytes   header         a RequestHeader or a ResponseHeader
 //      bytes   payload        the rest: record batches, or nothing
 import { OdradekError } from '../../base/errors.js';
+import type { Piece } from '../../base/piece.js';
 
 /** Bytes of the length field, which the length does not count. */
 export const FRAME_LENGTH_BYTES = 4;
@@ -26,7 +27,10 @@ function protocolError(message: string): OdradekError {
 /**
  * The frame as pieces to be sent one after the other: the first holds lengths and header, the payload follows uncopied.
  */
-export function encodeFrame(header: Uint8Array, payload: readonly Uint8Array[] = []): Uint8Array[] {
+export function encodeFrame<Payload extends Piece>(
+  header: Uint8Array,
+  payload: readonly Payload[] = [],
+): (Uint8Array | Payload)[] {
   let payloadBytes = 0;
   for (const piece of payload) payloadBytes += piece.length;
   return [encodeFrameHead(header, payloadBytes), ...payload];

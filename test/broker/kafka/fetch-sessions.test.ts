@@ -8,6 +8,7 @@ import { chance, pick, withSeeds } from '../../actor/seeds.js';
 const MINUTE_MS = 60_000;
 
 const partition = (index: number, fetchOffset = 0) => ({
+  key: `orders/${index}`,
   topic: 'orders',
   topicId: ZERO_UUID,
   partition: index,

@@ -1,5 +1,5 @@
 import { assert } from '../../../src/base/assert.js';
-import { type Disk, DiskError, type DiskFile } from '../../../src/io/disk.js';
+import { type Disk, DiskError, type DiskFile, type LentFile } from '../../../src/io/disk.js';
 
 class ReaderFile implements DiskFile {
   readonly path: string;
@@ -66,6 +66,10 @@ export class ReaderDisk implements Disk {
 
   readFile(path: string): Buffer | null {
     return this.#disk.readFile(path);
+  }
+
+  lend(file: DiskFile): LentFile | null {
+    return this.#disk.lend(this.#attached(file));
   }
 
   readLater(...[file, ...rest]: Parameters<Disk['readLater']>): void {

@@ -1,4 +1,4 @@
-import type { Disk, DiskDone, DiskErrorCode, DiskFile } from '../../../src/io/disk.js';
+import type { Disk, DiskDone, DiskErrorCode, DiskFile, LentFile } from '../../../src/io/disk.js';
 import type { DiskOperation, SimulatedDisk } from '../../../src/io/simulated-disk.js';
 
 /** The call that a disk let fail. */
@@ -55,6 +55,10 @@ export class StrikingDisk implements Disk {
 
   close(file: DiskFile): void {
     this.#disk.close(file);
+  }
+
+  lend(file: DiskFile): LentFile | null {
+    return this.#disk.lend(file);
   }
 
   size(file: DiskFile): number {

@@ -8,6 +8,7 @@ const RING = 'test/actor/descriptor-ring.test.ts';
 const VIEW = 'test/actor/view.test.ts';
 const WRITE_BUFFER = 'test/partition/write-buffer.test.ts';
 const READER = 'test/log/log-reader.test.ts';
+const SENDER = 'test/io/file-sender.test.ts';
 const WALK = 'test/record/walk-usual-records.test.ts';
 
 export const PARTITION_MUTANTS: readonly Mutant[] = [
@@ -372,5 +373,34 @@ export const PARTITION_MUTANTS: readonly Mutant[] = [
     piece: '        this.#creditBytes -= records.length;\n',
     replacement: '',
     caughtBy: { file: 'test/broker/subscription.test.ts', name: 'sends what is there, and then what comes' },
+  },
+  {
+    name: 'slice-above-the-high-watermark',
+    wrong: 'What is sent from a file reaches beyond the high watermark.',
+    file: 'src/log/log-reader.ts',
+    piece: 'walker.position <= limit && walker.lastOffset < highWatermark;',
+    replacement: 'walker.position <= limit;',
+    caughtBy: { file: READER, name: 'reaches as far as a reader of everything comes' },
+  },
+  {
+    name: 'slice-kept-for-ever',
+    wrong: 'The file of a slice stays open when the answer was sent.',
+    file: 'src/broker/slice-batches.ts',
+    piece: 'release: () => lent.release() };',
+    replacement: 'release: () => {} };',
+    caughtBy: {
+      file: 'test/broker/fetch.test.ts',
+      name: 'keeps the file of a slice until its answer is released',
+    },
+  },
+  {
+    name: 'slice-of-a-file-that-ended',
+    wrong:
+      'The rest of an answer follows a slice that came short: whoever reads it takes records for lengths.',
+    file: 'src/io/file-sender.ts',
+    piece: '  #fail(): void {\n    this.#socket.destroy();\n',
+    replacement:
+      '  #fail(): false {\n    this.#outputs.shift()?.done?.();\n    setImmediate(() => this.#goOn());\n',
+    caughtBy: { file: SENDER, name: 'closes if the file is shorter than it was' },
   },
 ];

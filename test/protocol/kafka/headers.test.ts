@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Piece } from '../../../src/base/piece.js';
 import {
   decodeRequestHeader,
   decodeResponse,
@@ -9,9 +10,10 @@ import { fetch } from '../../../src/protocol/kafka/messages/01-fetch.js';
 import { metadata } from '../../../src/protocol/kafka/messages/03-metadata.js';
 import { heartbeat } from '../../../src/protocol/kafka/messages/12-heartbeat.js';
 import { apiVersions } from '../../../src/protocol/kafka/messages/18-api-versions.js';
+import { bytesOf } from '../../base/bytes-of.js';
 
 const protocolError = expect.objectContaining({ code: 'ODR_PROTOCOL' });
-const hex = (pieces: readonly Uint8Array[]) => Buffer.concat(pieces).toString('hex');
+const hex = (pieces: readonly Piece[]) => bytesOf(pieces).toString('hex');
 
 function header(text: string) {
   const bytes = Buffer.from(text.replaceAll(' ', ''), 'hex');
@@ -91,7 +93,7 @@ describe('encodeResponse', () => {
     expect(pieces).toHaveLength(4);
     expect(pieces.slice(1, 3)).toEqual(records);
     expect(pieces[1]).toBe(records[0]);
-    const whole = Buffer.concat(pieces);
+    const whole = bytesOf(pieces);
     expect(whole.readInt32BE(0)).toBe(whole.length - 4);
     const { correlationId, response } = decodeResponse(fetch, 12, whole, 4);
     expect(correlationId).toBe(7);

@@ -1,8 +1,10 @@
 // Every message that src/protocol/kafka/messages has: against bytes of real clients and a real broker, and by itself.
+
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OdradekError } from '../../../src/base/errors.js';
+import type { Piece } from '../../../src/base/piece.js';
 import { type Random, seededRandom } from '../../../src/base/random.js';
 import type { Api } from '../../../src/protocol/kafka/api.js';
 import { APIS, findApi } from '../../../src/protocol/kafka/apis.js';
@@ -15,6 +17,7 @@ import {
 import type { Layout, WireField } from '../../../src/protocol/kafka/layout.js';
 import type { Message } from '../../../src/protocol/kafka/message.js';
 import type { Fields } from '../../../src/protocol/kafka/schema.js';
+import { bytesOf } from '../../base/bytes-of.js';
 import { arbitraryMessage, completed } from './arbitrary-message.js';
 
 const SEED = process.env['SEED'] === undefined ? undefined : Number(process.env['SEED']);
@@ -72,7 +75,7 @@ function expected(layout: Layout, body: unknown): Record<string, unknown> {
   return completed(layout, renamed(layout, body));
 }
 
-const withoutLength = (pieces: readonly Uint8Array[]) => Buffer.concat(pieces).subarray(4).toString('hex');
+const withoutLength = (pieces: readonly Piece[]) => bytesOf(pieces).subarray(4).toString('hex');
 
 describe('exchanges of real clients and a real broker', () => {
   it('cover every API but one, which no client sent', () => {

@@ -1,0 +1,179 @@
+// Sends outputs that have slices of files in them through a socket, in their order, without copying the files' bytes where the system
+// can do that. Each call takes as much as the socket has room for. When it has none, the next few bytes are read and written as a
+// stream's, because the stream tells when the socket took them; then it goes on.
+import type { Socket } from 'node:net';
+import { type FileSlice, isBytes, type Piece } from '../base/piece.js';
+import type { Libc } from './libc.js';
+import { descriptorOf, writeNow } from './raw-socket.js';
+
+/** After so much others have their turn. */
+const TURN_BYTES = 1024 * 1024;
+/** What is read where the socket has no room: only so that the stream waits for it. */
+const CHUNK_BYTES = 16 * 1024;
+/** What is read at a time where this thread may not wait for the disk. */
+const HELPED_CHUNK_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
+
+interface Output {
+  readonly pieces: readonly Piece[];
+  readonly done: (() => void) | undefined;
+  /** How far it has come: the piece, and how much of that. */
+  index: number;
+  sent: number;
+}
+
+export class FileSender {
+  readonly #socket: Socket;
+  readonly #libc: Libc | null;
+  readonly #outputs: Output[] = [];
+  #pendingBytes = 0;
+  #turnBytes = 0;
+  /** It goes on already, or something calls back to do so. */
+  #underWay = false;
+  #ended = false;
+  #idle: (() => void) | null = null;
+  readonly #written = (error?: Error | null): void => {
+    if (error) this.#fail();
+    else this.#goOn();
+  };
+
+  /**
+   * Without `libc` all is copied. `sendBufferBytes` is what the kernel may hold for the peer, -1 for as much as it likes: if that is
+   * much, a peer that is near takes each packet as it comes and falls asleep before the next, and waking it costs more than the sending.
+   */
+  constructor(socket: Socket, libc: Libc | null, sendBufferBytes: number) {
+    this.#socket = socket;
+    this.#libc = libc;
+    const fd = descriptorOf(socket);
+    if (sendBufferBytes >= 0 && fd >= 0) libc?.setSendBuffer(fd, sendBufferBytes);
+  }
+
+  /** Whether something has not been given to the socket yet: what is written meanwhile has to come here. */
+  get busy(): boolean {
+    return this.#outputs.length > 0;
+  }
+
+  /** Of all outputs, what neither the kernel nor the stream has. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** `done` is called once: when the kernel took all, or by {@link end}. */
+  send(pieces: readonly Piece[], done: (() => void) | undefined): void {
+    this.#outputs.push({ pieces, done, index: 0, sent: 0 });
+    for (const { length } of pieces) this.#pendingBytes += length;
+    if (!this.#underWay) this.#goOn();
+  }
+
+  /** Calls back once when everything was given to the socket, or at the end. */
+  whenIdle(idle: () => void): void {
+    if (this.busy) this.#idle = idle;
+    else idle();
+  }
+
+  /** The socket is gone. */
+  end(): void {
+    this.#ended = true;
+    this.#pendingBytes = 0;
+    for (const { done } of this.#outputs.splice(0)) done?.();
+    this.#becomeIdle();
+  }
+
+  #goOn(): void {
+    this.#underWay = true;
+    this.#turnBytes = 0;
+    for (let [output] = this.#outputs; output && !this.#ended; [output] = this.#outputs) {
+      if (!this.#send(output)) return;
+      this.#outputs.shift();
+      output.done?.();
+    }
+    this.#underWay = false;
+    this.#becomeIdle();
+  }
+
+  #becomeIdle(): void {
+    const idle = this.#idle;
+    this.#idle = null;
+    idle?.();
+  }
+
+  /** False if it has to wait; then something calls {@link #goOn}. */
+  #send(output: Output): boolean {
+    if (this.#socket.destroyed) return false; // 'close' and `end` follow.
+    // What the stream was given before goes first, for it is passed by from here on.
+    if (this.#socket.writableLength > 0) {
+      this.#socket.write(NOTHING, this.#written);
+      return false;
+    }
+    for (let piece = output.pieces[output.index]; piece; piece = output.pieces[output.index]) {
+      if (output.sent < piece.length) {
+        const goesOn = isBytes(piece) ? this.#sendBytes(output, piece) : this.#sendSlice(output, piece);
+        if (!goesOn) return false;
+      }
+      if (output.sent < piece.length) continue;
+      output.index++;
+      output.sent = 0;
+    }
+    return true;
+  }
+
+  #sendBytes(output: Output, piece: Uint8Array): boolean {
+    const rest = piece.subarray(output.sent);
+    const following = output.pieces[output.index + 1];
+    const fd = descriptorOf(this.#socket);
+    const more = this.#libc && following && !isBytes(following) && fd >= 0;
+    const taken = more ? Math.max(0, this.#libc.sendMore(fd, rest)) : writeNow(this.#socket, rest);
+    this.#took(output, taken);
+    return taken === rest.length || this.#write(output, rest.subarray(taken));
+  }
+
+  #sendSlice(output: Output, slice: FileSlice): boolean {
+    if (this.#turnBytes >= TURN_BYTES) {
+      setImmediate(() => this.#goOn());
+      return false;
+    }
+    const fd = descriptorOf(this.#socket);
+    const { descriptor } = slice;
+    if (!this.#libc || descriptor === null || fd < 0 || !slice.mayBlock) return this.#copy(output, slice);
+    const { sendFile } = this.#libc;
+    const bytes = Math.min(slice.length - output.sent, TURN_BYTES);
+    const position = slice.position + output.sent;
+    const taken = slice.sending(() => sendFile(fd, descriptor, position, bytes));
+    // No room, a signal, a file system or a kernel that cannot do it, a peer that is gone, a disk that fails, a file that is shorter
+    // than it was: reading and writing some bytes finds out which.
+    if (taken <= 0) return this.#copy(output, slice);
+    this.#took(output, taken);
+    return true;
+  }
+
+  /** Reads some bytes and has the stream send them. */
+  #copy(output: Output, slice: FileSlice): false {
+    const chunkBytes = slice.mayBlock ? CHUNK_BYTES : HELPED_CHUNK_BYTES;
+    const chunk = Buffer.allocUnsafeSlow(Math.min(slice.length - output.sent, chunkBytes));
+    slice.read(output.sent, chunk, (error, count) => {
+      if (this.#ended) return;
+      if (error || count === 0) {
+        slice.failed(error?.message ?? 'the file is shorter than it was', slice.position + output.sent);
+        this.#fail();
+      } else this.#write(output, chunk.subarray(0, count));
+    });
+    return false;
+  }
+
+  #write(output: Output, bytes: Uint8Array): false {
+    this.#took(output, bytes.length);
+    this.#socket.write(bytes, this.#written);
+    return false;
+  }
+
+  #took(output: Output, bytes: number): void {
+    output.sent += bytes;
+    this.#pendingBytes -= bytes;
+    this.#turnBytes += bytes;
+  }
+
+  /** The peer is gone, or the bytes that it was promised: the answer cannot be ended otherwise. */
+  #fail(): void {
+    this.#socket.destroy();
+  }
+}
