@@ -773,7 +773,8 @@ export class Model {
       // Names of files go one by one: that of the first segment may be gone, and that of the next be there. What retention
       // took may still come back.
       const mayBeRetention = [leastRetentionBytes, log.topic.leastRetentionMs].some(Number.isFinite);
-      if (start > log.deletedTo && log.durableEnd <= log.deletedTo && !mayBeRetention)
+      const isGone = start > log.deletedTo && log.durableEnd <= log.deletedTo;
+      if (isGone && (!mayBeRetention || this.#isTooYoungForRetention(log, start)))
         this.#forgetBefore(log, start);
     }
     judge(
@@ -825,6 +826,17 @@ export class Model {
         () => `${log.name}: batch ${batch.id} (${batch.fate}) at ${baseOffset} is gone`,
       );
     }
+  }
+
+  /** Whether retention cannot have taken all that lay before. */
+  #isTooYoungForRetention(log: ModelLog, start: number): boolean {
+    const { leastRetentionBytes, leastRetentionMs } = log.topic;
+    if (Number.isFinite(leastRetentionBytes)) return false;
+    const nowMs = this.#options.wallMaxMs();
+    return [...log.batches].some(
+      ([offset, batch]) =>
+        offset < start && offset >= log.deletedTo && nowMs - timestampAt(batch, offset) <= leastRetentionMs,
+    );
   }
 
   /** What lay there went with the power. */

@@ -104,13 +104,16 @@ function history(seed: number, settings: Settings, loss: Loss, plant?: Plant): A
   else machine.crash();
   const recovered = machine.open({ config: logConfigOf(config), recovery: from(0) });
   const left = machine.bytes();
+  // Before the first flush nothing is promised, and names go one by one: that of the first segment may be gone, and the next be there.
+  const first = recoveryPoint === 0 ? recovered.logStartOffset : 0;
+  const expected = Buffer.concat(sent.filter((bytes) => readLastOffset(bytes, 0) >= first));
   return {
     acknowledged,
     promisedEnd: Math.max(shown, ...acknowledged.map(({ end }) => end)),
     recoveryPoint,
     lostAtMs,
     end: recovered.logEndOffset,
-    isPrefix: Buffer.concat(sent).subarray(0, left.length).equals(left),
+    isPrefix: expected.subarray(0, left.length).equals(left),
   };
 }
 
