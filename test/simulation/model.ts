@@ -772,10 +772,8 @@ export class Model {
       this.#forgetFrom(log, end);
       // Names of files go one by one: that of the first segment may be gone, and that of the next be there. What retention
       // took may still come back.
-      const mayBeRetention = [leastRetentionBytes, log.topic.leastRetentionMs].some(Number.isFinite);
       const isGone = start > log.deletedTo && log.durableEnd <= log.deletedTo;
-      if (isGone && (!mayBeRetention || this.#isTooYoungForRetention(log, start)))
-        this.#forgetBefore(log, start);
+      if (isGone && !this.#mayBeRetention(log, start, payloads)) this.#forgetBefore(log, start);
     }
     judge(
       end >= log.highFloor,
@@ -828,15 +826,17 @@ export class Model {
     }
   }
 
-  /** Whether retention cannot have taken all that lay before. */
-  #isTooYoungForRetention(log: ModelLog, start: number): boolean {
-    const { leastRetentionBytes, leastRetentionMs } = log.topic;
-    if (Number.isFinite(leastRetentionBytes)) return false;
-    const nowMs = this.#options.wallMaxMs();
-    return [...log.batches].some(
+  /** Whether retention may have taken what lay before, and have left that much. */
+  #mayBeRetention({ topic, batches, deletedTo }: ModelLog, start: number, left: readonly Buffer[]): boolean {
+    const { leastRetentionBytes, leastRetentionMs } = topic;
+    const leftBytes = left.reduce((sum, { length }) => sum + length, 0);
+    const oldestAllowedMs = this.#options.wallMaxMs() - leastRetentionMs;
+    const isYoung = [...batches].some(
       ([offset, batch]) =>
-        offset < start && offset >= log.deletedTo && nowMs - timestampAt(batch, offset) <= leastRetentionMs,
+        offset < start && offset >= deletedTo && timestampAt(batch, offset) >= oldestAllowedMs,
     );
+    const byBytes = Number.isFinite(leastRetentionBytes) && leftBytes >= leastRetentionBytes;
+    return byBytes || (Number.isFinite(leastRetentionMs) && !isYoung);
   }
 
   /** What lay there went with the power. */
