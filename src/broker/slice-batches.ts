@@ -1,5 +1,5 @@
 // Batches that leave without being read here: the transport has the kernel pass their part of the segment's file to the socket. How far
-// whole batches reach, their headers tell, which are all looked at, as those of batches that are read.
+// whole batches reach, their headers tell, or the index and the headers of the last ones.
 import type { Logger } from '../base/log.js';
 import type { FileSlice } from '../base/piece.js';
 import { type Disk, DiskError, type LentFile } from '../io/disk.js';

@@ -8,10 +8,12 @@ import { descriptorOf, writeNow } from './raw-socket.js';
 
 /** After so much others have their turn. */
 const TURN_BYTES = 1024 * 1024;
-/** What is read where the socket has no room: only so that the stream waits for it. */
-const CHUNK_BYTES = 16 * 1024;
-/** What is read at a time where this thread may not wait for the disk. */
-const HELPED_CHUNK_BYTES = 64 * 1024;
+/** What is read where the socket has no room: only so that the stream waits for room. */
+const WAIT_BYTES = 4 * 1024;
+/** What is read at a time where the kernel cannot send it, or this thread may not wait for the disk. */
+const COPY_BYTES = 64 * 1024;
+/** A socket that takes nothing once has no room; twice, with a wait for room in between: it cannot. */
+const REFUSALS_MAX = 1;
 const NOTHING = Buffer.alloc(0);
 
 interface Output {
@@ -20,6 +22,13 @@ interface Output {
   /** How far it has come: the piece, and how much of that. */
   index: number;
   sent: number;
+}
+
+export interface SendingSocket {
+  /** What the kernel may hold for the peer, half of it; -1: as much as it likes. */
+  readonly sendBufferBytes: number;
+  /** Whether the peer is on this machine: then there is no network to be spared, and pacing costs a timer for each packet. */
+  readonly isNear: boolean;
 }
 
 export class FileSender {
@@ -32,20 +41,21 @@ export class FileSender {
   #underWay = false;
   #ended = false;
   #idle: (() => void) | null = null;
+  /** How often in a row the kernel took nothing of a file. */
+  #refusals = 0;
   readonly #written = (error?: Error | null): void => {
     if (error) this.#fail();
     else this.#goOn();
   };
 
-  /**
-   * Without `libc` all is copied. `sendBufferBytes` is what the kernel may hold for the peer, -1 for as much as it likes: if that is
-   * much, a peer that is near takes each packet as it comes and falls asleep before the next, and waking it costs more than the sending.
-   */
-  constructor(socket: Socket, libc: Libc | null, sendBufferBytes: number) {
+  /** Without `libc` all is copied. */
+  constructor(socket: Socket, libc: Libc | null, { sendBufferBytes, isNear }: SendingSocket) {
     this.#socket = socket;
     this.#libc = libc;
     const fd = descriptorOf(socket);
-    if (sendBufferBytes >= 0 && fd >= 0) libc?.setSendBuffer(fd, sendBufferBytes);
+    if (!libc || fd < 0) return;
+    if (sendBufferBytes >= 0) libc.setSendBuffer(fd, sendBufferBytes);
+    if (isNear) libc.sendUnpaced(fd);
   }
 
   /** Whether something has not been given to the socket yet: what is written meanwhile has to come here. */
@@ -134,22 +144,23 @@ export class FileSender {
     }
     const fd = descriptorOf(this.#socket);
     const { descriptor } = slice;
-    if (!this.#libc || descriptor === null || fd < 0 || !slice.mayBlock) return this.#copy(output, slice);
+    if (!this.#libc || descriptor === null || fd < 0 || !slice.mayBlock)
+      return this.#copy(output, slice, COPY_BYTES);
     const { sendFile } = this.#libc;
     const bytes = Math.min(slice.length - output.sent, TURN_BYTES);
     const position = slice.position + output.sent;
     const taken = slice.sending(() => sendFile(fd, descriptor, position, bytes));
+    this.#refusals = taken > 0 ? 0 : this.#refusals + 1;
+    if (taken > 0) this.#took(output, taken);
     // No room, a signal, a file system or a kernel that cannot do it, a peer that is gone, a disk that fails, a file that is shorter
     // than it was: reading and writing some bytes finds out which.
-    if (taken <= 0) return this.#copy(output, slice);
-    this.#took(output, taken);
-    return true;
+    const copyBytes = this.#refusals > REFUSALS_MAX ? COPY_BYTES : WAIT_BYTES;
+    return taken === bytes || this.#copy(output, slice, copyBytes);
   }
 
   /** Reads some bytes and has the stream send them. */
-  #copy(output: Output, slice: FileSlice): false {
-    const chunkBytes = slice.mayBlock ? CHUNK_BYTES : HELPED_CHUNK_BYTES;
-    const chunk = Buffer.allocUnsafeSlow(Math.min(slice.length - output.sent, chunkBytes));
+  #copy(output: Output, slice: FileSlice, bytesMax: number): false {
+    const chunk = Buffer.allocUnsafeSlow(Math.min(slice.length - output.sent, bytesMax));
     slice.read(output.sent, chunk, (error, count) => {
       if (this.#ended) return;
       if (error || count === 0) {

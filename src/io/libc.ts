@@ -11,12 +11,19 @@ export interface Libc {
   readonly sendMore: (socket: number, bytes: Uint8Array) => number;
   /** How much the kernel keeps for the peer of a socket, half of it. A hint: nothing tells that it was not taken. */
   readonly setSendBuffer: (socket: number, bytes: number) => void;
+  /** Has a socket whose congestion control would pace what it sends, as BBR does, use one that does not. A hint, too. */
+  readonly sendUnpaced: (socket: number) => void;
 }
 
 const MSG_DONTWAIT = 0x40;
 const MSG_MORE = 0x8000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
+const IPPROTO_TCP = 6;
+const TCP_CONGESTION = 13;
+const CONGESTION_NAME_BYTES_MAX = 16;
+/** The second one is there where the first one is not. */
+const UNPACED = ['cubic', 'reno'];
 const NAMES = ['libc.so.6', 'libc.so'];
 
 let libc: Libc | null = null;
@@ -56,6 +63,9 @@ function callsOf(library: LibraryHandle): Libc {
   const setsockopt = library.func(
     'int setsockopt(int socket, int level, int option, const void *value, uint32_t bytes)',
   );
+  const getsockopt = library.func(
+    'int getsockopt(int socket, int level, int option, void *value, void *bytes)',
+  );
   const at = new BigInt64Array(1);
   return {
     sendFile(socket, file, position, bytes) {
@@ -65,6 +75,15 @@ function callsOf(library: LibraryHandle): Libc {
     sendMore: (socket, bytes) => Number(send(socket, bytes, bytes.length, MSG_DONTWAIT | MSG_MORE)),
     setSendBuffer(socket, bytes) {
       setsockopt(socket, SOL_SOCKET, SO_SNDBUF, Int32Array.of(bytes), Int32Array.BYTES_PER_ELEMENT);
+    },
+    sendUnpaced(socket) {
+      const name = Buffer.alloc(CONGESTION_NAME_BYTES_MAX);
+      if (getsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name, Uint32Array.of(name.length)) !== 0) return;
+      if (!name.toString('latin1').startsWith('bbr')) return;
+      UNPACED.find((unpaced) => {
+        const bytes = Buffer.from(unpaced);
+        return setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, bytes, bytes.length) === 0;
+      });
     },
   };
 }

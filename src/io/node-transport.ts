@@ -52,6 +52,7 @@ export class NodeTransport implements Transport {
   readonly direct: boolean;
   readonly #options: NodeTransportOptions;
   readonly #socket: Socket;
+  readonly #isNear: boolean;
   #handler: ConnectionHandler | null = null;
   /** Once there was a slice of a file to be sent. */
   #sender: FileSender | null = null;
@@ -70,6 +71,7 @@ export class NodeTransport implements Transport {
     this.#options = options;
     this.remoteAddress = formatAddress(accepted.remoteAddress, accepted.remotePort);
     this.localAddress = formatAddress(accepted.localAddress, accepted.localPort);
+    this.#isNear = accepted.remoteAddress === accepted.localAddress;
     const raw =
       options.receive === 'direct'
         ? takeOver(accepted, {
@@ -138,7 +140,11 @@ export class NodeTransport implements Transport {
       return;
     }
     if (this.#sender?.busy || !pieces.every(isBytes)) {
-      this.#sender ??= new FileSender(this.#socket, libcIfLoaded(), this.#options.sendBufferBytes);
+      const { sendBufferBytes } = this.#options;
+      this.#sender ??= new FileSender(this.#socket, libcIfLoaded(), {
+        sendBufferBytes,
+        isNear: this.#isNear,
+      });
       this.#sender.send(pieces, done);
       return;
     }

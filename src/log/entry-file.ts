@@ -6,7 +6,7 @@ import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 /** Entries that wait in memory before they are written together. A reader steps over the batches behind the last written one. */
 const BUFFERED_ENTRIES = 64;
 /** Once so few entries are left in a search, they are read together. */
-const BLOCK_ENTRIES = 64;
+const BLOCK_ENTRIES = 256;
 const ENTRY_BYTES_MAX = 12;
 
 // Searches are over before the next begins on a thread, because nothing here awaits: they share their memory.
@@ -21,7 +21,8 @@ export interface FoundEntry {
 
 /**
  * The last of the first `count` entries for which `holds`, which must be true for a first part of them and false for the
- * rest; null if there is none or the file is shorter than that. O(log count) small reads.
+ * rest; null if there is none or the file is shorter than that. O(log count) small reads, or one if it is near the entry with the
+ * number `guess` (-1: there is no guess).
  */
 export function lastEntryWhere(
   disk: Disk,
@@ -29,10 +30,19 @@ export function lastEntryWhere(
   entryBytes: number,
   count: number,
   holds: (bytes: Buffer, at: number) => boolean,
+  guess = -1,
 ): FoundEntry | null {
   assert(entryBytes <= ENTRY_BYTES_MAX, `an entry of ${entryBytes} bytes is too large for a block`);
   let low = 0;
   let high = count;
+  if (guess >= 0 && count > BLOCK_ENTRIES) {
+    const first = Math.max(0, Math.min(guess - BLOCK_ENTRIES / 2, count - BLOCK_ENTRIES));
+    const around = blockBytes.subarray(0, BLOCK_ENTRIES * entryBytes);
+    if (disk.read(file, first * entryBytes, around) < around.length) return null;
+    if (!holds(around, 0)) high = first;
+    else if (holds(around, around.length - entryBytes)) low = first + BLOCK_ENTRIES;
+    else return lastInBlock(around, first, entryBytes, holds);
+  }
   const one = blockBytes.subarray(0, entryBytes);
   while (high - low > BLOCK_ENTRIES) {
     const middle = (low + high) >>> 1;
@@ -43,11 +53,19 @@ export function lastEntryWhere(
   const first = Math.max(low - 1, 0);
   const block = blockBytes.subarray(0, (high - first) * entryBytes);
   if (disk.read(file, first * entryBytes, block) < block.length) return null;
-  let number = first;
-  while (number < high && holds(block, (number - first) * entryBytes)) number++;
-  return number === first
-    ? null
-    : { number: number - 1, bytes: block, at: (number - 1 - first) * entryBytes };
+  return lastInBlock(block, first, entryBytes, holds);
+}
+
+/** The last entry of the block for which `holds`; `first` is the number of the block's first one. */
+function lastInBlock(
+  block: Buffer,
+  first: number,
+  entryBytes: number,
+  holds: (bytes: Buffer, at: number) => boolean,
+): FoundEntry | null {
+  let at = -entryBytes;
+  while (at + entryBytes < block.length && holds(block, at + entryBytes)) at += entryBytes;
+  return at < 0 ? null : { number: first + at / entryBytes, bytes: block, at };
 }
 
 /** The owner's side of an index file: appends entries, which reach the file in groups. */

@@ -14,7 +14,7 @@ import { type Offset, toOffset } from '../base/ids.js';
 import { type Disk, DiskError, type DiskFile } from '../io/disk.js';
 import { BatchWalker } from './batch-walker.js';
 import { CLEANED_SUFFIX, parseSegmentFileName, parseSwapFileName, segmentFileName } from './file-names.js';
-import { findEntryBehind, findOffsetEntry, offsetEntryCount } from './offset-index.js';
+import { findEntryAt, findEntryBehind, findOffsetEntry, offsetEntryCount } from './offset-index.js';
 import {
   findTimeEntry,
   lastTimeEntry,
@@ -53,7 +53,7 @@ export interface Found {
 /** Batches that follow one another in a segment, from one that was found on. */
 export interface BatchRun {
   readonly bytes: number;
-  /** One behind the last offset of the last of them. */
+  /** Behind all of their offsets, and at or before those that follow. */
   readonly nextOffset: Offset;
 }
 
@@ -86,8 +86,10 @@ const HINTS_MAX = 256;
 /** Files may go one after the other while a reader looks; what is gone for good is gone at the second look. */
 const LOOKS_MAX = 8;
 
-/** More batches than these are read rather than stepped over. */
+/** With more headers than these to be looked at batches are read rather than stepped over. */
 const RUN_STEPS_MAX = 24;
+/** The headers of batches that lie so near come with one read. */
+const NEAR_BYTES = 16 * 1024;
 
 const END: Located = { type: 'end' };
 const OUT_OF_RANGE: Located = { type: 'out-of-range' };
@@ -138,6 +140,17 @@ class ReadSegment {
       }
     }
     return this.walk(0, endPosition);
+  }
+
+  /** Stands on the last batch that the index knows to begin at the position or before; null if there is none. */
+  walkFromEntry(position: number, endPosition: number): BatchWalker | null {
+    const index = this.#openIndex('offset');
+    if (!index) return null;
+    const count = offsetEntryCount(this.#disk.size(index));
+    const entry = findEntryAt(this.#disk, index, this.baseOffset, count, position, endPosition);
+    if (!entry) return null;
+    const walker = this.walk(entry.position, endPosition);
+    return walker.next() && walker.lastOffset === entry.lastOffset ? walker : null;
   }
 
   /** Walks on behind a broken batch from the next one that the index knows; null unless that begins at the offset or before. */
@@ -256,28 +269,37 @@ export class LogReader {
 
   /**
    * How far whole batches reach from the place of one that was found: those of `bytesMax` bytes that lie below the high watermark. Null
-   * if not even the first one is among them, or has no records, or there are so many, or seem to be by the first one's size, that reading
-   * them costs less than stepping from header to header.
+   * if not even the first one is among them, or has no records, or if finding out takes so long that reading them costs less. Looks at
+   * the headers of all of a few batches; of many only at the first one and at the last ones, from one on that the index knows.
    */
   runFrom(place: Found, bytesMax: number, { highWatermark }: Published): BatchRun | null {
     const { file, segmentBaseOffset, position, endPosition } = place;
     const segment = this.#segments.get(segmentBaseOffset);
     if (segment?.file !== file) return null;
     const limit = Math.min(position + bytesMax, endPosition);
-    const walker = segment.walk(position, endPosition);
-    let run: BatchRun | null = null;
+    const isFar = ({ batchBytes, batchPosition }: BatchWalker, stepsLeft: number): boolean =>
+      limit - batchPosition > Math.max(NEAR_BYTES, batchBytes * stepsLeft);
     try {
-      for (let steps = 0; steps < RUN_STEPS_MAX; steps++) {
-        const fits = walker.next() && walker.position <= limit && walker.lastOffset < highWatermark;
-        if (!fits) return run;
-        if (run === null && walker.recordCount === 0) return null;
-        if (walker.batchBytes * (RUN_STEPS_MAX - steps) < limit - walker.batchPosition) return null;
+      let walker: BatchWalker | null = segment.walk(position, endPosition);
+      if (!walker.next() || walker.recordCount === 0) return null;
+      if (isFar(walker, RUN_STEPS_MAX)) walker = segment.walkFromEntry(limit, endPosition);
+      // An index may have gaps.
+      if (!walker || walker.batchPosition < position || walker.baseOffset > highWatermark) return null;
+      let run: BatchRun | null = null;
+      const { batchPosition, baseOffset } = walker;
+      if (batchPosition > position)
+        run = { bytes: batchPosition - position, nextOffset: toOffset(baseOffset) };
+      for (let stepsLeft = RUN_STEPS_MAX; walker.position <= limit; stepsLeft--) {
+        if (walker.lastOffset >= highWatermark) return run;
+        if (isFar(walker, stepsLeft)) return null;
         run = { bytes: walker.position - position, nextOffset: toOffset(walker.lastOffset + 1) };
+        if (!walker.next()) return run;
       }
+      return run;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
+      return null; // Whoever reads meets it again.
     }
-    return null; // After an error, too: whoever reads meets it again.
   }
 
   /**

@@ -59,6 +59,23 @@ export function findOffsetEntry(
   return toEntry(found, baseOffset);
 }
 
+/**
+ * The last entry that points at `position` or before it, or null. One small read where the entries of the segment, which ends at
+ * `endPosition`, lie about as far from one another everywhere.
+ */
+export function findEntryAt(
+  disk: Disk,
+  file: DiskFile,
+  baseOffset: Offset,
+  count: number,
+  position: number,
+  endPosition: number,
+): OffsetEntry | null {
+  const holds = (bytes: Buffer, at: number) => bytes.readInt32BE(at + 4) <= position;
+  const guess = Math.floor((count * position) / endPosition);
+  return toEntry(lastEntryWhere(disk, file, OFFSET_ENTRY_BYTES, count, holds, guess), baseOffset);
+}
+
 /** The first entry that points behind `position`, or null. */
 export function findEntryBehind(
   disk: Disk,

@@ -27,6 +27,35 @@ describe('lastEntryWhere', () => {
     }
   });
 
+  it('agrees with it whatever is guessed', () => {
+    const { disk } = new LogMachine();
+    const file = disk.open(PATH, 'write');
+    const bytes = Buffer.alloc(4000);
+    for (let i = 0; i < 1000; i++) bytes.writeInt32BE(i * 2, i * 4);
+    disk.write(file, 0, [bytes]);
+    for (const count of [1, 255, 256, 257, 258, 700, 1000]) {
+      for (let target = -1; target <= count * 2; target += 7) {
+        for (const guess of [
+          0,
+          1,
+          target >> 1,
+          (target >> 1) + 100,
+          (target >> 1) + 130,
+          count - 1,
+          count,
+          5000,
+        ]) {
+          const holds = (block: Buffer, at: number) => block.readInt32BE(at) <= target;
+          const found = lastEntryWhere(disk, file, 4, count, holds, guess);
+          const expected = Math.min(Math.floor(target / 2), count - 1);
+          expect(found?.number ?? -1, `${target} of ${count}, guessed ${guess}`).toBe(expected);
+          if (found) expect(found.bytes.readInt32BE(found.at)).toBe(expected * 2);
+        }
+      }
+    }
+    expect(lastEntryWhere(disk, file, 4, 1001, () => true, 1000)).toBeNull();
+  });
+
   it('finds nothing in a file that is shorter than it should be', () => {
     const { disk } = new LogMachine();
     const file = disk.open(PATH, 'write');

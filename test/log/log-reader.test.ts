@@ -84,6 +84,61 @@ describe('LogReader', () => {
       });
     });
 
+    it('reaches as far by the index, where there are many batches', () => {
+      withSeeds(20, (random) => {
+        let found = 0;
+        const machine = new LogMachine();
+        const log = machine.open({ config: { ...CONFIG, segmentBytes: 300_000, indexIntervalBytes: 2000 } });
+        let baseOffset = 0;
+        for (let i = 0; i < 900; i++) {
+          const count = 1 + random.below(3);
+          log.append([batch({ baseOffset, count, valueBytes: pick(random, [1, 300, 900]) })]);
+          baseOffset += count;
+        }
+        if (random.below(2) === 0) machine.wait((done) => log.flush(done));
+        const reader = new LogReader({ directory: DIRECTORY, disk: machine.disk });
+        for (let i = 0; i < 60; i++) {
+          const highWatermark = toOffset(baseOffset - random.below(2) * random.below(baseOffset - 1));
+          const published = { ...publish(log), highWatermark };
+          const located = reader.locate(toOffset(random.below(highWatermark)), published);
+          if (located.type !== 'found') continue;
+          const bytesMax = pick(random, [20_000, 100_000]) + random.below(100_000);
+          const run = reader.runFrom(located, bytesMax, published);
+          if (run === null) continue;
+          const whole = wholeFrom(machine, located, bytesMax, highWatermark);
+          expect(run).toEqual({ bytes: whole.bytes, nextOffset: whole.nextOffset });
+          if (whole.batches > 100) found++;
+        }
+        expect(found).toBeGreaterThan(0);
+      });
+    });
+
+    it('believes no index that has gaps, or points elsewhere', () => {
+      const machine = new LogMachine();
+      const log = machine.open({ config: { ...CONFIG, segmentBytes: 300_000, indexIntervalBytes: 2000 } });
+      for (let baseOffset = 0; baseOffset < 200; baseOffset++)
+        log.append([batch({ baseOffset, valueBytes: 900 })]);
+      machine.wait((done) => log.flush(done));
+      const reader = new LogReader({ directory: DIRECTORY, disk: machine.disk });
+      const place = find(reader, log, 50);
+      const bytesMax = 100_000;
+      const whole = wholeFrom(machine, place, bytesMax, log.logEndOffset);
+      expect(reader.runFrom(place, bytesMax, publish(log))).toMatchObject({ bytes: whole.bytes });
+      const index = machine.disk.open(`${DIRECTORY}/00000000000000000000.index`, 'write');
+      const entries = Buffer.from(machine.disk.contents(index.path));
+      const astray = Buffer.from(entries);
+      for (let at = 4; at < astray.length; at += 8) astray.writeInt32BE(entries.readInt32BE(at) + 1, at);
+      machine.disk.write(index, 0, [astray]);
+      expect(reader.runFrom(place, bytesMax, publish(log))).toBeNull();
+      machine.disk.write(index, 0, [entries]);
+      machine.disk.truncate(index, 8);
+      expect(reader.runFrom(place, bytesMax, publish(log))).toBeNull();
+      machine.disk.truncate(index, 0);
+      expect(reader.runFrom(place, bytesMax, publish(log))).toBeNull();
+      machine.disk.write(index, 0, [entries]);
+      expect(reader.runFrom(place, bytesMax, publish(log))).toMatchObject({ bytes: whole.bytes });
+    });
+
     it('is none where the first batch is larger, emptied or no batch, or the file is let go', () => {
       const { machine, log, reader } = setUp(range(8).map((baseOffset) => ({ baseOffset })));
       const first = find(reader, log, 0);

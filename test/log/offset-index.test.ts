@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toOffset } from '../../src/base/ids.js';
 import {
+  findEntryAt,
   findEntryBehind,
   findOffsetEntry,
   offsetIndexLooksSound,
@@ -36,6 +37,21 @@ describe('offset index', () => {
     const { disk, file } = fileOf(bytes);
     const behind = (position: number) => findEntryBehind(disk, file, BASE, 3, position)?.position ?? null;
     expect([0, 151, 152, 377, 378, 599, 600].map(behind)).toEqual([152, 152, 378, 378, 600, 600, null]);
+  });
+
+  it('finds the last entry at or before a position', () => {
+    const { disk, file } = fileOf(bytes);
+    const at = (position: number) => findEntryAt(disk, file, BASE, 3, position, 700)?.position ?? null;
+    expect([0, 151, 152, 377, 378, 599, 600, 700].map(at)).toEqual([
+      null,
+      null,
+      152,
+      152,
+      378,
+      378,
+      600,
+      600,
+    ]);
   });
 
   it('is trusted as far as its entries grow and stay within the bounds', () => {
