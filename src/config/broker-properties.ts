@@ -111,10 +111,10 @@ export const BROKER_PROPERTIES = {
   socketSendBufferBytes: property({
     name: 'socket.send.buffer.bytes',
     type: 'int',
-    default: String(MIB),
+    default: '-1',
     min: -1,
     unit: 'bytes',
-    doc: 'The send buffer of a connection to which parts of files are sent, from the first time on. The kernel doubles it, and keeps to its own limit (net.core.wmem_max). -1: the kernel adapts it, which costs more where consumers are near. A consumer that is far away gets at most twice this size in the time that a packet takes there and back. Kafka has 100 KiB.',
+    doc: 'The send buffer of a connection to which parts of files are sent, from the first time on. The kernel doubles it, and keeps to its own limit (net.core.wmem_max). -1: the kernel adapts it, but for consumers on the same machine, where 512 KiB cost least. As much as this may wait in the kernel for each consumer that reads slowly. Kafka has 100 KiB.',
     source: 'Kafka, Broker Configs; default is ours',
   }),
   requestsMax: property({

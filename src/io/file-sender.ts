@@ -12,8 +12,10 @@ const TURN_BYTES = 1024 * 1024;
 const WAIT_BYTES = 4 * 1024;
 /** What is read at a time where the kernel cannot send it, or this thread may not wait for the disk. */
 const COPY_BYTES = 64 * 1024;
-/** A socket that takes nothing once has no room; twice, with a wait for room in between: it cannot. */
+/** A socket that takes nothing has no room. If it takes nothing again, after it had room, it may never take anything. */
 const REFUSALS_MAX = 1;
+/** With more, a near peer that reads slowly seems to read nothing for long; with less there are more wake-ups. */
+const NEAR_BUFFER_BYTES = 512 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 interface Output {
@@ -25,7 +27,7 @@ interface Output {
 }
 
 export interface SendingSocket {
-  /** What the kernel may hold for the peer, half of it; -1: as much as it likes. */
+  /** What the kernel may hold for the peer, half of it; -1: as much as it likes, if the peer is not near. */
   readonly sendBufferBytes: number;
   /** Whether the peer is on this machine: then there is no network to be spared, and pacing costs a timer for each packet. */
   readonly isNear: boolean;
@@ -55,7 +57,8 @@ export class FileSender {
     const fd = descriptorOf(socket);
     if (!libc || fd < 0) return;
     if (sendBufferBytes >= 0) libc.setSendBuffer(fd, sendBufferBytes);
-    if (isNear) libc.sendUnpaced(fd);
+    else if (isNear) libc.setSendBuffer(fd, NEAR_BUFFER_BYTES);
+    if (isNear) libc.leaveBbr(fd);
   }
 
   /** Whether something has not been given to the socket yet: what is written meanwhile has to come here. */
@@ -91,7 +94,6 @@ export class FileSender {
 
   #goOn(): void {
     this.#underWay = true;
-    this.#turnBytes = 0;
     for (let [output] = this.#outputs; output && !this.#ended; [output] = this.#outputs) {
       if (!this.#send(output)) return;
       this.#outputs.shift();
@@ -139,7 +141,10 @@ export class FileSender {
 
   #sendSlice(output: Output, slice: FileSlice): boolean {
     if (this.#turnBytes >= TURN_BYTES) {
-      setImmediate(() => this.#goOn());
+      setImmediate(() => {
+        this.#turnBytes = 0;
+        this.#goOn();
+      });
       return false;
     }
     const fd = descriptorOf(this.#socket);
@@ -147,15 +152,16 @@ export class FileSender {
     if (!this.#libc || descriptor === null || fd < 0 || !slice.mayBlock)
       return this.#copy(output, slice, COPY_BYTES);
     const { sendFile } = this.#libc;
-    const bytes = Math.min(slice.length - output.sent, TURN_BYTES);
+    const bytes = Math.min(slice.length - output.sent, TURN_BYTES - this.#turnBytes);
     const position = slice.position + output.sent;
     const taken = slice.sending(() => sendFile(fd, descriptor, position, bytes));
     this.#refusals = taken > 0 ? 0 : this.#refusals + 1;
     if (taken > 0) this.#took(output, taken);
     // No room, a signal, a file system or a kernel that cannot do it, a peer that is gone, a disk that fails, a file that is shorter
     // than it was: reading and writing some bytes finds out which.
-    const copyBytes = this.#refusals > REFUSALS_MAX ? COPY_BYTES : WAIT_BYTES;
-    return taken === bytes || this.#copy(output, slice, copyBytes);
+    if (taken === bytes) return true;
+    const waits = this.#refusals <= REFUSALS_MAX && slice.mayBlock;
+    return this.#copy(output, slice, waits ? WAIT_BYTES : COPY_BYTES);
   }
 
   /** Reads some bytes and has the stream send them. */

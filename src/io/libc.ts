@@ -11,8 +11,11 @@ export interface Libc {
   readonly sendMore: (socket: number, bytes: Uint8Array) => number;
   /** How much the kernel keeps for the peer of a socket, half of it. A hint: nothing tells that it was not taken. */
   readonly setSendBuffer: (socket: number, bytes: number) => void;
-  /** Has a socket whose congestion control would pace what it sends, as BBR does, use one that does not. A hint, too. */
-  readonly sendUnpaced: (socket: number) => void;
+  /**
+   * Has a socket whose congestion control is BBR use cubic or reno, at whose rates packets, which it still paces, hardly ever wait
+   * for a timer. A hint, too.
+   */
+  readonly leaveBbr: (socket: number) => void;
 }
 
 const MSG_DONTWAIT = 0x40;
@@ -23,7 +26,7 @@ const IPPROTO_TCP = 6;
 const TCP_CONGESTION = 13;
 const CONGESTION_NAME_BYTES_MAX = 16;
 /** The second one is there where the first one is not. */
-const UNPACED = ['cubic', 'reno'];
+const INSTEAD_OF_BBR = ['cubic', 'reno'];
 const NAMES = ['libc.so.6', 'libc.so'];
 
 let libc: Libc | null = null;
@@ -76,12 +79,12 @@ function callsOf(library: LibraryHandle): Libc {
     setSendBuffer(socket, bytes) {
       setsockopt(socket, SOL_SOCKET, SO_SNDBUF, Int32Array.of(bytes), Int32Array.BYTES_PER_ELEMENT);
     },
-    sendUnpaced(socket) {
+    leaveBbr(socket) {
       const name = Buffer.alloc(CONGESTION_NAME_BYTES_MAX);
       if (getsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name, Uint32Array.of(name.length)) !== 0) return;
       if (!name.toString('latin1').startsWith('bbr')) return;
-      UNPACED.find((unpaced) => {
-        const bytes = Buffer.from(unpaced);
+      INSTEAD_OF_BBR.find((other) => {
+        const bytes = Buffer.from(other);
         return setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, bytes, bytes.length) === 0;
       });
     },

@@ -19,7 +19,7 @@ export interface NodeTransportOptions {
   readonly halfOpenMs: number;
   /** How long a connection that ended waits for its peer to end, so that the last bytes are not lost to a reset. */
   readonly lingerMs: number;
-  /** The kernel's buffer of a socket, once slices of files are sent through it; -1: as the system has it. */
+  /** The kernel's buffer of a socket, once slices of files are sent through it; -1: as the system has it, or as is best for near peers. */
   readonly sendBufferBytes: number;
 }
 
@@ -71,7 +71,8 @@ export class NodeTransport implements Transport {
     this.#options = options;
     this.remoteAddress = formatAddress(accepted.remoteAddress, accepted.remotePort);
     this.localAddress = formatAddress(accepted.localAddress, accepted.localPort);
-    this.#isNear = accepted.remoteAddress === accepted.localAddress;
+    const { remoteAddress } = accepted;
+    this.#isNear = remoteAddress !== undefined && remoteAddress === accepted.localAddress;
     const raw =
       options.receive === 'direct'
         ? takeOver(accepted, {

@@ -39,9 +39,11 @@ export function lastEntryWhere(
     const first = Math.max(0, Math.min(guess - BLOCK_ENTRIES / 2, count - BLOCK_ENTRIES));
     const around = blockBytes.subarray(0, BLOCK_ENTRIES * entryBytes);
     if (disk.read(file, first * entryBytes, around) < around.length) return null;
+    const isLast = first + BLOCK_ENTRIES === count;
     if (!holds(around, 0)) high = first;
-    else if (holds(around, around.length - entryBytes)) low = first + BLOCK_ENTRIES;
-    else return lastInBlock(around, first, entryBytes, holds);
+    else if (isLast || !holds(around, around.length - entryBytes))
+      return lastInBlock(around, first, entryBytes, holds);
+    else low = first + BLOCK_ENTRIES;
   }
   const one = blockBytes.subarray(0, entryBytes);
   while (high - low > BLOCK_ENTRIES) {

@@ -86,7 +86,7 @@ const HINTS_MAX = 256;
 /** Files may go one after the other while a reader looks; what is gone for good is gone at the second look. */
 const LOOKS_MAX = 8;
 
-/** With more headers than these to be looked at batches are read rather than stepped over. */
+/** Where more steps than these lead to the end of a run, the index is asked for a way. */
 const RUN_STEPS_MAX = 24;
 /** The headers of batches that lie so near come with one read. */
 const NEAR_BYTES = 16 * 1024;
@@ -268,34 +268,28 @@ export class LogReader {
   }
 
   /**
-   * How far whole batches reach from the place of one that was found: those of `bytesMax` bytes that lie below the high watermark. Null
-   * if not even the first one is among them, or has no records, or if finding out takes so long that reading them costs less. Looks at
-   * the headers of all of a few batches; of many only at the first one and at the last ones, from one on that the index knows.
+   * How far whole batches reach from the place of one that was found: those of `bytesMax` bytes that lie below the high watermark, or not
+   * all of them where finding out takes longer than reading some later. Null if not even the first one is among them, or it has no records.
+   * Steps from header to header where the end is near; else the index tells of a batch near the end, and those before it are not looked at.
    */
   runFrom(place: Found, bytesMax: number, { highWatermark }: Published): BatchRun | null {
     const { file, segmentBaseOffset, position, endPosition } = place;
     const segment = this.#segments.get(segmentBaseOffset);
     if (segment?.file !== file) return null;
-    const limit = Math.min(position + bytesMax, endPosition);
-    const isFar = ({ batchBytes, batchPosition }: BatchWalker, stepsLeft: number): boolean =>
-      limit - batchPosition > Math.max(NEAR_BYTES, batchBytes * stepsLeft);
+    const limits = { position, limit: Math.min(position + bytesMax, endPosition), highWatermark };
     try {
-      let walker: BatchWalker | null = segment.walk(position, endPosition);
+      const walker = segment.walk(position, endPosition);
       if (!walker.next() || walker.recordCount === 0) return null;
-      if (isFar(walker, RUN_STEPS_MAX)) walker = segment.walkFromEntry(limit, endPosition);
-      // An index may have gaps.
-      if (!walker || walker.batchPosition < position || walker.baseOffset > highWatermark) return null;
-      let run: BatchRun | null = null;
-      const { batchPosition, baseOffset } = walker;
-      if (batchPosition > position)
-        run = { bytes: batchPosition - position, nextOffset: toOffset(baseOffset) };
-      for (let stepsLeft = RUN_STEPS_MAX; walker.position <= limit; stepsLeft--) {
-        if (walker.lastOffset >= highWatermark) return run;
-        if (isFar(walker, stepsLeft)) return null;
-        run = { bytes: walker.position - position, nextOffset: toOffset(walker.lastOffset + 1) };
-        if (!walker.next()) return run;
+      const { run, isWhole } = stepOn(walker, limits, 'if-near');
+      if (isWhole) return run;
+      const near = segment.walkFromEntry(limits.limit, endPosition);
+      if (near && near.batchPosition > walker.batchPosition && near.baseOffset <= highWatermark) {
+        const known = { bytes: near.batchPosition - position, nextOffset: toOffset(near.baseOffset) };
+        return stepOn(near, limits, 'some').run ?? known;
       }
-      return run;
+      const again = segment.walk(walker.batchPosition, endPosition);
+      again.next();
+      return stepOn(again, limits, 'some').run ?? run;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       return null; // Whoever reads meets it again.
@@ -523,6 +517,34 @@ function segmentsAmong(names: readonly string[]): Offset[] {
     const parsed = parseSegmentFileName(name);
     return parsed?.suffix === 'log' && !isReplaced(parsed.baseOffset) ? [parsed.baseOffset] : [];
   });
+}
+
+/** The batches from `position` on that end at `limit` or before, and lie below the high watermark. */
+interface RunLimits {
+  readonly position: number;
+  readonly limit: number;
+  readonly highWatermark: Offset;
+}
+
+/**
+ * Steps on from the batch that the walker stands on. `isWhole` says that what follows the run does not belong to it; else the end
+ * seems to be more than some steps away by the size of the batch (`if-near`), or is so (`some`).
+ */
+function stepOn(
+  walker: BatchWalker,
+  { position, limit, highWatermark }: RunLimits,
+  how: 'if-near' | 'some',
+): { readonly run: BatchRun | null; readonly isWhole: boolean } {
+  let run: BatchRun | null = null;
+  for (let stepsLeft = RUN_STEPS_MAX; walker.position <= limit; stepsLeft--) {
+    if (walker.lastOffset >= highWatermark) break;
+    const leftBytes = limit - walker.batchPosition;
+    const isFar = how === 'some' ? stepsLeft <= 0 : walker.batchBytes * stepsLeft < leftBytes;
+    if (isFar && leftBytes > NEAR_BYTES) return { run, isWhole: false };
+    run = { bytes: walker.position - position, nextOffset: toOffset(walker.lastOffset + 1) };
+    if (!walker.next()) break;
+  }
+  return { run, isWhole: true };
 }
 
 function found(segment: ReadSegment, position: number, endPosition: number): Found {

@@ -71,8 +71,10 @@ describe('A transport that sends slices of files', () => {
     },
   });
 
-  async function pair(): Promise<{ transport: Transport; client: Socket; closed: Promise<void> }> {
-    const network = new NodeNetwork({ sendBufferBytes: 32 * 1024 });
+  async function pair(
+    sendBufferBytes = 32 * 1024,
+  ): Promise<{ transport: Transport; client: Socket; closed: Promise<void> }> {
+    const network = new NodeNetwork({ sendBufferBytes });
     return await new Promise((resolve, reject) => {
       let over: () => void = () => {};
       const closed = new Promise<void>((done) => {
@@ -240,10 +242,33 @@ describe('A transport that sends slices of files', () => {
     const random = seededRandom(seed);
     const { transport, client } = await pair();
     // A descriptor of nothing: every call fails.
-    const refused: FileSlice = { ...slice(0, 100_000, () => 'here'), descriptor: 1_000_000 };
-    transport.write([Buffer.from('head'), refused]);
-    const got = await read(client, 100_004, random);
-    expect(got.subarray(4).equals(contents.subarray(0, 100_000))).toBe(true);
+    const refused: FileSlice = { ...slice(0, 1_000_000, () => 'here'), descriptor: 1_000_000 };
+    let reads = 0;
+    const counted: FileSlice = {
+      ...refused,
+      read: (...how) => {
+        reads++;
+        refused.read(...how);
+      },
+    };
+    transport.write([Buffer.from('head'), counted]);
+    const got = await read(client, 1_000_004, random);
+    expect(got.subarray(4).equals(contents.subarray(0, 1_000_000))).toBe(true);
+    expect(reads).toBeLessThanOrEqual(2 + 1_000_000 / 65_536);
+  });
+
+  it.skipIf(noLibc).each([1_000_000, null])('gives others their turn: descriptor %s', async (descriptor) => {
+    const { transport, client } = await pair(4 * 2 ** 20);
+    transport.write([{ ...slice(0, FILE_BYTES, () => 'here'), descriptor }]);
+    client.resume();
+    let most = 0;
+    for (let before = FILE_BYTES, left = before; left > 0; before = left) {
+      await new Promise((later) => setImmediate(later));
+      left = transport.pendingBytes;
+      most = Math.max(most, before - left);
+    }
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(2 ** 20 + 65_536);
   });
 
   it.skipIf(noLibc)('ends while its peer still writes, and is not read', async () => {

@@ -1,10 +1,14 @@
 // Against the system's own words on the sockets.
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { assert } from '../../src/base/assert.js';
+import { FileSender } from '../../src/io/file-sender.js';
 import { loadLibc } from '../../src/io/libc.js';
 import { descriptorOf } from '../../src/io/raw-socket.js';
 
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const IPPROTO_TCP = 6;
 const TCP_CONGESTION = 13;
 
@@ -47,10 +51,10 @@ describe('libc', () => {
   const setCongestion = (fd: number, name: string): boolean =>
     calls?.set(fd, IPPROTO_TCP, TCP_CONGESTION, Buffer.from(name), name.length) === 0;
 
-  it.skipIf(!calls)('leaves a congestion control alone that does not pace', async () => {
+  it.skipIf(!calls)('leaves other congestion controls alone', async () => {
     const fd = descriptorOf(await socket());
     expect(setCongestion(fd, 'reno')).toBe(true);
-    libc?.sendUnpaced(fd);
+    libc?.leaveBbr(fd);
     expect(congestionOf(fd)).toBe('reno');
   });
 
@@ -58,12 +62,33 @@ describe('libc', () => {
     const fd = descriptorOf(await socket());
     if (!setCongestion(fd, 'bbr')) skip('this system has no BBR, or not for everybody');
     expect(congestionOf(fd)).toBe('bbr');
-    libc?.sendUnpaced(fd);
+    libc?.leaveBbr(fd);
     expect(['cubic', 'reno']).toContain(congestionOf(fd));
   });
 
+  it.skipIf(!calls).each([
+    { isNear: true, sendBufferBytes: -1, expected: 2 * 512 * 1024 },
+    { isNear: true, sendBufferBytes: 100_000, expected: 200_000 },
+    { isNear: false, sendBufferBytes: 100_000, expected: 200_000 },
+    { isNear: false, sendBufferBytes: -1, expected: null },
+  ])('has the buffer of a peer: $isNear, $sendBufferBytes', async ({ expected, ...sending }) => {
+    const peer = await socket();
+    const fd = descriptorOf(peer);
+    const size = (): number => {
+      const value = new Int32Array(1);
+      calls?.get(fd, SOL_SOCKET, SO_SNDBUF, value, Uint32Array.of(4));
+      return value[0] ?? -1;
+    };
+    const before = size();
+    const isBbr = setCongestion(fd, 'bbr');
+    new FileSender(peer, libc, sending);
+    const most = 2 * Number(readFileSync('/proc/sys/net/core/wmem_max', 'latin1'));
+    expect(size()).toBe(expected === null ? before : Math.min(expected, most));
+    if (isBbr) expect(congestionOf(fd) === 'bbr').toBe(!sending.isNear);
+  });
+
   it.skipIf(!calls)('does nothing to what is no socket', () => {
-    libc?.sendUnpaced(-1);
+    libc?.leaveBbr(-1);
     libc?.setSendBuffer(-1, 1000);
     expect(libc?.sendFile(-1, -1, 0, 10)).toBe(-1);
   });
