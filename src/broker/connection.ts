@@ -2,7 +2,7 @@
 // further frame while it has too many requests unanswered or too many bytes that its peer does not read.
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
-import type { Piece } from '../base/piece.js';
+import { isBytes, type Piece } from '../base/piece.js';
 import type { ConnectionHandler, Transport } from '../io/network.js';
 import type { WriteBuffer } from '../partition/write-buffer.js';
 import { type Frame, FrameReceiver, type ReceiveSizes } from './frame-receiver.js';
@@ -26,6 +26,8 @@ export interface ConnectionOptions {
   readonly frameBytesMax: number;
   /** Unanswered requests at most. */
   readonly requestsMax: number;
+  /** Whether others may wait for the memory that the bytes of an answer lie in. */
+  readonly isScarce: (bytes: Uint8Array) => boolean;
   readonly clock: Clock;
   /** Runs a function at the end of the current turn, so that answers of one turn leave in one write. */
   readonly defer: (run: () => void) => void;
@@ -69,6 +71,8 @@ export class Connection implements ConnectionHandler {
   #stalled = false;
   #draining = false;
   #queuedBytes = 0;
+  /** Outputs that hold memory for which others may wait. */
+  #scarceOutputs = 0;
   /** Reads for answers with records, one at a time. */
   readonly #reads: ((over: () => void) => void)[] = [];
   #reading = false;
@@ -184,9 +188,21 @@ export class Connection implements ConnectionHandler {
       done?.();
       return;
     }
-    this.#outputs.push({ pieces, done });
+    this.#outputs.push({ pieces, done: done && this.#isScarce(pieces) ? this.#holding(done) : done });
     for (const piece of pieces) this.#queuedBytes += piece.length;
     this.#flushLater();
+  }
+
+  #isScarce(pieces: readonly Piece[]): boolean {
+    return pieces.some((piece) => isBytes(piece) && this.#options.isScarce(piece));
+  }
+
+  #holding(done: () => void): () => void {
+    this.#scarceOutputs++;
+    return () => {
+      this.#scarceOutputs--;
+      done();
+    };
   }
 
   /** The frame that had to wait may be tried again. */
@@ -272,8 +288,8 @@ export class Connection implements ConnectionHandler {
     frameTimeoutMs: number;
     idleTimeoutMs: number;
     /**
-     * How long a peer may leave answers unread while it holds memory for them, and how long it may hold memory for frames
-     * without reading answers or going on with a frame: short while others wait for such memory.
+     * How long a peer may leave answers unread while they hold memory, and how long it may hold memory for frames without reading
+     * answers or going on with a frame: short while others wait for such memory. Answers that are sent from files hold none.
      */
     stallTimeoutMs: number;
     receiveStallTimeoutMs: number;
@@ -297,7 +313,8 @@ export class Connection implements ConnectionHandler {
     } else {
       const unreadMs = nowMs - this.#outputSeen.sinceMs;
       const holdsInput = this.#receiver.holdsExtent && unreadMs > bounds.receiveStallTimeoutMs;
-      if (holdsInput || unreadMs > bounds.stallTimeoutMs)
+      const holdsOutput = this.#scarceOutputs > 0 && unreadMs > bounds.stallTimeoutMs;
+      if (holdsInput || holdsOutput)
         return { reason: 'answers were left unread while others wait for memory', counted: 'stalled' };
       // They may hold files that were deleted.
       if (unreadMs > bounds.idleTimeoutMs) return { reason: 'answers were left unread', counted: 'stalled' };

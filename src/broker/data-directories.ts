@@ -146,7 +146,7 @@ export class DataDirectories {
     if (home.offline !== null) return { failure: offline(home.path, home.offline) };
     const { directoryId } = home;
     const isClear =
-      strays.length === 0 &&
+      strays.every((state) => state.offline !== null) &&
       !(isNew && home.remembers(topic, partition)) &&
       !home.isTakingOver(topic, partition);
     if (isClear) this.#settle(name, home);
@@ -162,7 +162,10 @@ export class DataDirectories {
   /** Only what is in the partition's own place keeps it from being opened. */
   #clear(name: PartitionName, { home, isNew, strays }: Found, done: (error: Error | null) => void): void {
     const { topic, partition } = name;
-    for (const stray of strays) if (stray !== home) stray.clear(topic, partition, () => {});
+    for (const stray of strays) {
+      // One in a directory that died is looked at again by the next start that finds it well.
+      if (stray !== home && stray.offline === null) stray.clear(topic, partition, () => {});
+    }
     if (!isNew) {
       home.whenTakenOver(topic, partition, (error) => {
         if (!error) this.#settle(name, home);
@@ -180,7 +183,7 @@ export class DataDirectories {
   #find(name: PartitionToLocate): Found | string {
     const { topic, partition, internal, existed, directoryId } = name;
     const holders = this.#states.filter((state) => state.hasFolder(topic, partition));
-    const own = holders.filter((state) => isOwn(state, name));
+    const own = ownAmong(holders, name);
     const strays = holders.filter((state) => !own.includes(state));
     const [holder, ...others] = own;
     if (holder && others.length > 0) {
@@ -324,10 +327,21 @@ export class DataDirectories {
   }
 }
 
+/**
+ * Which of the directories with a folder of its name have the partition. A directory that died cannot be looked at any more: what it
+ * holds is not of a partition that was never opened, nor of one that is where the metadata say. Throws DiskError.
+ */
+function ownAmong(holders: readonly DataDirectoryState[], name: PartitionToLocate): DataDirectoryState[] {
+  const { existed, directoryId } = name;
+  const dead = holders.filter((state) => state.offline !== null);
+  const own = holders.filter((state) => state.offline === null && isOwn(state, name));
+  const isInPlace = own.some((state) => state.directoryId === directoryId);
+  return existed && !isInPlace ? [...own, ...dead] : own;
+}
+
 /** Whether the folder of its name is the partition's. Throws DiskError. */
 function isOwn(state: DataDirectoryState, name: PartitionToLocate): boolean {
   const { topic, partition, topicId, existed, directoryId } = name;
-  if (state.offline !== null) return true; // It cannot be looked at, and is not opened.
   const found = state.topicIdOf(topic, partition);
   if (found !== null) return found === topicId;
   // Metadata that do not say where are older than several directories.

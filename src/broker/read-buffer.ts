@@ -46,6 +46,11 @@ export class ReadBuffer {
     return this.#freeChunks * this.#chunkBytes;
   }
 
+  /** Whether the bytes are of a run. */
+  owns(bytes: Uint8Array): boolean {
+    return bytes.buffer === this.#memory.buffer;
+  }
+
   /** Whether someone waits for memory. */
   get contended(): boolean {
     return this.#waiting.length > 0;

@@ -125,7 +125,7 @@ export class Router {
     door: (connection: Connection) => Door,
     name: DoorName = 'native',
   ): ConnectionHandler {
-    const { writeBuffer, clock, defer, config, logger, receiveSizes } = this.options;
+    const { writeBuffer, readBuffer, clock, defer, config, logger, receiveSizes } = this.options;
     const connection = new Connection({
       transport,
       writeBuffer,
@@ -133,6 +133,7 @@ export class Router {
       ...(receiveSizes && { receiveSizes }),
       frameBytesMax: Math.min(config.socketRequestMaxBytes, writeBuffer.frameBytesMax),
       requestsMax: config.requestsMax,
+      isScarce: (bytes) => readBuffer.owns(bytes),
       clock,
       defer,
       door,

@@ -1,7 +1,10 @@
 // The Disk port: everything that the log asks of a file system. The node implementation is node-disk.ts, the twin that
 // tears, loses and fails within the same contract is simulated-disk.ts.
 
-/** Why a disk call failed, in the words of errno. ENOSPC also stands for EDQUOT and EFBIG: there is no room for more. */
+/**
+ * Why a disk call failed, in the words of errno. ENOSPC also stands for EDQUOT and EFBIG: there is no room for more. EMFILE also
+ * stands for ENFILE: there was no descriptor for the file.
+ */
 export type DiskErrorCode = 'ENOENT' | 'EEXIST' | 'ENOSPC' | 'EIO' | 'EMFILE' | 'EACCES' | 'EROFS' | 'EOTHER';
 
 export class DiskError extends Error {
@@ -20,9 +23,14 @@ export class DiskError extends Error {
     return this.code === 'ENOSPC';
   }
 
+  /** Whether the process had no descriptors left. Of one file the call has done nothing then, and works once there are some. */
+  get lacksDescriptors(): boolean {
+    return this.code === 'EMFILE';
+  }
+
   /** Whether it says nothing against the disk: there was no room, or the process had no descriptors left. */
   get passes(): boolean {
-    return this.isFull || this.code === 'EMFILE';
+    return this.isFull || this.lacksDescriptors;
   }
 }
 
@@ -87,7 +95,11 @@ export interface Disk {
   /** Creates the folder and its parents; nothing if it is there. */
   makeDirectory(path: string): void;
 
-  /** fdatasync. */
+  /**
+   * fdatasync. But for a lack of descriptors, after which it may be tried again, an error means that what was written may be lost
+   * though it can still be read, and that a later sync need not say so. An error of an earlier write that came to light in between
+   * is told here.
+   */
   sync(file: DiskFile, done: DiskDone): void;
   syncDirectory(path: string, done: DiskDone): void;
   /** Renames a file or folder, replacing a file at `to`. Open handles under `from` follow. */

@@ -60,6 +60,16 @@ function toDiskError(error: unknown, path: string, action: string): DiskError {
   return new DiskError(CODES[code] ?? 'EOTHER', path, `cannot ${action} (${error.message})`, error);
 }
 
+/**
+ * The error of a sync that has begun: what it should have written is in doubt, even if the system (a file system in user space) gives
+ * a reason that means something else before.
+ */
+function toSyncError(error: unknown, path: string, action: string): DiskError {
+  const failure = toDiskError(error, path, action);
+  if (!failure.lacksDescriptors) return failure;
+  return new DiskError('EOTHER', path, `cannot ${action} (it has begun)`, failure);
+}
+
 /** What the call throws, or null. */
 function errorOf(call: () => void): unknown {
   try {
@@ -223,22 +233,22 @@ export class NodeDisk implements Disk {
     // are partitions could be open.
     this.#files.expect(own(file));
     this.#syncInTurn((ended) => {
-      const finish = (error: unknown): void => {
+      const finish = (error: DiskError | null): void => {
         this.#files.release(own(file));
         ended();
-        done(error === null ? null : toDiskError(error, file.path, 'sync'));
+        done(error);
       };
       let descriptor: number;
       try {
         descriptor = this.#files.begin(own(file));
       } catch (error) {
-        setImmediate(finish, error);
+        setImmediate(() => finish(toDiskError(error, file.path, 'sync')));
         return;
       }
       fs.fdatasync(descriptor, (error) => {
         this.#syncs++;
         this.#syncSeconds += (performance.now() - begunMs) / 1000;
-        finish(error);
+        finish(error && toSyncError(error, file.path, 'sync'));
       });
     });
   }
@@ -280,16 +290,16 @@ export class NodeDisk implements Disk {
   }
 
   #syncDirectoryNow(path: string, done: DiskDone): void {
-    const finish = (error: unknown) => {
+    const finish = (error: unknown, toError = toSyncError): void => {
       const ignored = error !== null && CANNOT_SYNC_DIRECTORY.has(systemCode(error));
-      done(error === null || ignored ? null : toDiskError(error, path, 'sync the folder'));
+      done(error === null || ignored ? null : toError(error, path, 'sync the folder'));
     };
     let descriptor: number;
     try {
       // Opening and closing take less time than a way to the thread pool and back.
       descriptor = this.#files.openOnce(path);
     } catch (error) {
-      setImmediate(finish, error);
+      setImmediate(finish, error, toDiskError);
       return;
     }
     fs.fsync(descriptor, (error) => {

@@ -3,6 +3,10 @@
 // One for reading is only opened again if it is the same file still that has the name: another thread may have replaced it.
 // A descriptor is not closed while an asynchronous operation uses it (its number could come to mean another file), nor
 // once its file was removed (it could not be opened again).
+//
+// A file may have been written to and not synced when its descriptor is closed. If the system cannot write that to the disk, Linux
+// tells the next sync, though its descriptor was opened later (errseq_t, since 4.17, as long as it remembers the file). Some file
+// systems (NFS, FUSE) say it when the descriptor is closed, and then never again: so that is kept for the next sync.
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
 import { assert } from '../base/assert.js';
@@ -37,6 +41,8 @@ export class OpenFile implements DiskFile {
   movingTo: string | null = null;
   /** Tells a file that is read from all others. */
   identity: FileIdentity | null = null;
+  /** What the system said when a descriptor was closed: what was written may be lost. */
+  closeError: unknown = null;
 
   constructor(path: string, mode: 'read' | 'write') {
     this.path = path;
@@ -170,11 +176,16 @@ export class OpenFiles {
     file.expected++;
   }
 
-  /** The descriptor for an operation that was announced. Throws the system's error; {@link release} must follow all the same. */
+  /**
+   * The descriptor for a sync that was announced. Throws the system's error, also one that came to light when an earlier descriptor of
+   * the file was closed; {@link release} must follow all the same.
+   */
   begin(file: OpenFile): number {
     assert(file.expected > 0, `no operation is expected: ${file.path}`);
     file.expected--;
-    return this.#use(file);
+    const descriptor = this.#use(file);
+    if (file.closeError !== null) throw file.closeError;
+    return descriptor;
   }
 
   release(file: OpenFile): void {
@@ -307,6 +318,12 @@ export class OpenFiles {
     file.descriptor = null;
     this.#recent.delete(file);
     if (this.#newest === file) this.#newest = null;
-    closeSync(descriptor);
+    try {
+      closeSync(descriptor);
+    } catch (error) {
+      // Not the fault of the call in which it is closed, which may be about another file. Whoever ends a handle has synced before.
+      if (systemCode(error) === 'EBADF') throw error;
+      file.closeError ??= error;
+    }
   }
 }

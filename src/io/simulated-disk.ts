@@ -339,7 +339,9 @@ export class SimulatedDisk implements Disk {
       operation: 'sync',
       path: file.path,
       effect: () => handle.file.sync(this.#chances.below(2) === 0 ? asked : handle.file.syncPoint()),
-      failedEffect: () => handle.file.failSync(this.#chances),
+      failedEffect: ({ lacksDescriptors }) => {
+        if (!lacksDescriptors) handle.file.failSync(this.#chances);
+      },
       dyingEffect: () => handle.file.writeBackSome(this.#chances),
       done,
     });
@@ -507,7 +509,7 @@ export class SimulatedDisk implements Disk {
     if (this.#operations >= this.#crashAt) return true;
     const failure = this.#failure(operation, path);
     if (failure === null) return false;
-    spoil();
+    if (!failure.lacksDescriptors) spoil();
     throw failure;
   }
 
@@ -540,7 +542,7 @@ export class SimulatedDisk implements Disk {
     path: string;
     effect: () => void;
     /** What a call that fails does all the same; nothing if absent. */
-    failedEffect?: () => void;
+    failedEffect?: (failure: DiskError) => void;
     /** What a call may do that the machine dies in; the whole effect if absent. */
     dyingEffect?: () => void;
     done: DiskDone;
@@ -563,7 +565,7 @@ export class SimulatedDisk implements Disk {
         if (dying) attempt(call.dyingEffect ?? call.effect);
         else if (failure === null) attempt(call.effect);
         else {
-          call.failedEffect?.();
+          call.failedEffect?.(failure);
           outcome = failure;
         }
       },

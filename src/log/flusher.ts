@@ -7,6 +7,9 @@
 //
 // No name needs another one to be durable before it. What a loss of power leaves before that sync may be a snapshot without the
 // segments that it tells of, or a segment without its epoch: whoever opens the log removes the one, and reads the other.
+//
+// A step that finds no descriptor has not begun, and nothing is in doubt: it is tried again, a bounded number of times, while all
+// who share the flush wait. After any other error of a sync the log is offline.
 import { assert } from '../base/assert.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Offset } from '../base/ids.js';
@@ -50,10 +53,16 @@ export interface FlusherOptions {
   readonly files: () => readonly FlushedFile[];
   readonly indexFailed: (error: unknown) => void;
   readonly goOffline: (error: DiskError) => void;
+  readonly warn: (message: string, reason: string) => void;
   readonly recoveryPoint: Offset;
 }
 
 const ignore = (): void => {};
+
+/** So often a step is tried for which there is no descriptor: for six seconds with the pauses between, each twice the one before. */
+const TRIES_MAX = 10;
+const PAUSE_MS_MIN = 50;
+const PAUSE_MS_MAX = 1000;
 
 export class Flusher {
   readonly #options: FlusherOptions;
@@ -97,14 +106,16 @@ export class Flusher {
     if (this.#waiters.length > 0) this.#start();
   }
 
-  /** Begins a flush, or sets a timer for one, as the config asks for. */
-  flushIfDue(): void {
+  /** Begins a flush, or sets a timer for one, as the config asks for; a timer too if that is not to be sooner than `leastMs` from now. */
+  flushIfDue(leastMs = 0): void {
     const { config, closed, offline, logEndOffset } = this.#options.log();
     const { flushMessages, flushMs } = config;
     if (this.#flushing || closed || offline || this.#recoveryPoint === logEndOffset) return;
-    if (logEndOffset - this.#recoveryPoint >= flushMessages) this.flush();
-    else if (!this.#timer && Number.isFinite(flushMs)) {
-      this.#timer = this.#options.clock.after(Math.min(flushMs, TIMER_MS_MAX), () => {
+    const isDue = logEndOffset - this.#recoveryPoint >= flushMessages;
+    const delayMs = Math.max(isDue ? 0 : flushMs, leastMs);
+    if (isDue && leastMs === 0) this.flush();
+    else if (!this.#timer && Number.isFinite(delayMs)) {
+      this.#timer = this.#options.clock.after(Math.min(delayMs, TIMER_MS_MAX), () => {
         this.#timer = null;
         this.flush();
       });
@@ -154,25 +165,63 @@ export class Flusher {
         if (error instanceof DiskError) goOffline(error);
         next(error);
       };
-    const steps: Step[] = dirty.map((segment) => (next) => segment.sync(indexFailed, orOffline(next)));
+    const syncs = dirty.map(
+      (segment): Step =>
+        (next) =>
+          segment.sync(indexFailed, next),
+    );
+    const steps = syncs.map(
+      (sync): Step =>
+        (next) =>
+          this.#patiently(sync, orOffline(next)),
+    );
     for (const segment of segments) this.#newNames = segment.takeNewNames() || this.#newNames;
-    steps.push(...files.map(({ write }) => write));
+    steps.push(
+      ...files.map(
+        ({ write }): Step =>
+          (next) =>
+            this.#patiently(write, next),
+      ),
+    );
     if (this.#newNames || files.length > 0) steps.push((next) => this.#syncNames(files, next));
     return steps;
+  }
+
+  /** Runs a step again, after pauses, while it finds no descriptor. */
+  #patiently(step: Step, done: StepDone): void {
+    const { clock, log, warn } = this.#options;
+    const attempt = (triesLeft: number, pauseMs: number): void =>
+      runSteps(clock, [step], (error) => {
+        if (!(error instanceof DiskError && error.lacksDescriptors) || triesLeft === 1) {
+          done(error);
+          return;
+        }
+        if (triesLeft === TRIES_MAX) warn('a flush waits for a file descriptor', error.message);
+        clock.after(pauseMs, () => {
+          const { offline } = log();
+          if (offline) done(offline);
+          else attempt(triesLeft - 1, Math.min(2 * pauseMs, PAUSE_MS_MAX));
+        });
+      });
+    attempt(TRIES_MAX, PAUSE_MS_MIN);
   }
 
   #syncNames(files: readonly FlushedFile[], next: StepDone): void {
     const { disk, directory, goOffline } = this.#options;
     const hasSegments = this.#newNames;
     this.#newNames = false;
-    disk.syncDirectory(directory, (error) => {
-      if (error && hasSegments) goOffline(error);
-      inTurn(
-        files,
-        ({ named }, then) => named(error, then),
-        (failure) => next(hasSegments ? (error ?? failure) : failure),
-      );
-    });
+    this.#patiently(
+      (then) => disk.syncDirectory(directory, then),
+      (failed) => {
+        const error = failed instanceof DiskError ? failed : null;
+        if (error && hasSegments) goOffline(error);
+        inTurn(
+          files,
+          ({ named }, then) => named(error, then),
+          (failure) => next(hasSegments ? (error ?? failure) : failure),
+        );
+      },
+    );
   }
 
   #ended(waiters: readonly StepDone[], error: Error | null): void {
@@ -182,7 +231,8 @@ export class Flusher {
     for (const run of this.#afterFlush.splice(0)) run();
     for (const done of waiters) done(error);
     if (this.#waiters.length > 0) this.#start();
-    else this.flushIfDue();
+    // What failed would most likely fail again at once.
+    else this.flushIfDue(error ? PAUSE_MS_MAX : 0);
     operations.end();
   }
 }

@@ -133,7 +133,8 @@ export class Log {
       flush: (done) => this.flush(done),
       replace: (segments, by) => this.#replace(segments, by),
     });
-    this.#maintenance = new Maintenance(options, content.maintenance, (segment) => this.#roleOf(segment));
+    const maintained = { ...options, flush: () => this.#flusher.flush() };
+    this.#maintenance = new Maintenance(maintained, content.maintenance, (segment) => this.#roleOf(segment));
     this.#maintenance.start();
     // A crash may have come right after a roll: what was sealed then is not taken for durable, though nothing follows it.
     const isSealedInDoubt = this.#segments.some((segment) => segment !== active && !segment.isDurable);
@@ -143,7 +144,7 @@ export class Log {
   #newFlusher(recoveryPoint: Offset): Flusher {
     const { disk, clock, directory } = this.#options;
     return new Flusher({
-      ...{ disk, clock, directory, operations: this.#operations, recoveryPoint },
+      ...{ disk, clock, directory, operations: this.#operations, recoveryPoint, warn: this.#warn },
       log: () => ({
         segments: this.#segments,
         active: this.#active,
@@ -342,7 +343,8 @@ export class Log {
 
   #cutBack(segment: Segment, cause: DiskError): void {
     try {
-      segment.cutBack();
+      // Without a descriptor nothing was written; and to cut the file takes one too.
+      if (!cause.lacksDescriptors) segment.cutBack();
       if (cause.isFull) return; // Which is said for the data directory as a whole.
       this.#warn('append failed, the log was cut back to its last batch', cause.message);
     } catch (error) {
@@ -360,9 +362,7 @@ export class Log {
   /** Begins a new segment at the end of the log; the old one is synced in the background. Throws DiskError. */
   #roll(): void {
     assert(this.#active.bytes > 0, `${this.#active.path} is empty and stays active`);
-    const { disk, directory } = this.#options;
-    const segment = Segment.create(disk, directory, this.#logEndOffset, this.#clock.wallMs());
-    this.#finishIndexes();
+    const segment = this.#active.seal(this.#logEndOffset, this.#clock.wallMs(), this.#indexFailed);
     this.#segments.push(segment);
     this.#active = segment;
     this.#takeSnapshot();
@@ -444,7 +444,7 @@ export class Log {
   /**
    * Makes all that was appended so far durable and moves the recovery point: data, then indexes, the epoch checkpoint and the
    * producer snapshot of the last roll, then all names. Calls at a time share one pass. A data sync that fails takes the
-   * log offline, because a file system may have dropped what it could not write.
+   * log offline, because a file system may have dropped what it could not write. A lack of descriptors may pass for six seconds.
    */
   flush(done: StepDone): void {
     assert(!this.#closed, `${this.#options.directory} is closed`);

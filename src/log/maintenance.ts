@@ -23,6 +23,8 @@ export interface MaintenanceOptions {
   readonly jobs: Jobs;
   readonly logger: Logger;
   readonly config: LogConfig;
+  /** Syncs what was changed: after a crash nobody would know of indexes that were made anew that they may not be on the disk. */
+  readonly flush: () => void;
 }
 
 /** Whether the log still has the segment, is about to have another one instead, and whether its index files may be replaced now. */
@@ -115,12 +117,12 @@ export class Maintenance {
     }
     try {
       task.segment.replaceIndexes(output, NO_ENTRIES);
-      task.segment.release();
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#failed(task, error);
       return;
     }
+    this.#options.flush();
     this.#finished();
   }
 

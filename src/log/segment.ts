@@ -89,6 +89,8 @@ export class Segment {
   #firstTimestampMs: number | null = null;
   #bytesSinceIndexEntry = 0;
   #indexesFinished = true;
+  /** The time index lacks its end, and could not be emptied. */
+  #timesEndEarly = false;
   #newNames = false;
 
   private constructor(disk: Disk, directory: string, baseOffset: Offset, files: SegmentFiles, nowMs: number) {
@@ -297,9 +299,13 @@ export class Segment {
   /**
    * Ends the indexes as Kafka does when a segment is sealed or its log closed: the time index gets the greatest timestamp,
    * and everything is written. Both files exist afterwards. Nothing to do if no batch came since. Throws DiskError; the time
-   * index is then empty, because readers take the last entry of a sealed segment for its greatest timestamp.
+   * index is then empty, if it can be written to, because readers take the last entry of a sealed segment for its greatest timestamp.
    */
   finishIndexes(): void {
+    if (this.#timesEndEarly) {
+      this.#emptyTimes();
+      this.#indexesFinished = false;
+    }
     if (this.#indexesFinished) return;
     this.#indexesFinished = true;
     try {
@@ -309,9 +315,30 @@ export class Segment {
         entries.open();
       }
     } catch (error) {
-      this.#timeIndex.entries.clear();
+      this.#emptyTimes();
       throw error;
     }
+  }
+
+  #emptyTimes(): void {
+    this.#timesEndEarly = true;
+    this.#timeIndex.entries.clear();
+    this.#timesEndEarly = false;
+  }
+
+  /**
+   * Seals this segment, and returns the one that follows. Throws DiskError: then this one stays as it is, because there cannot be
+   * another one, or because its time index would lead readers astray. `indexFailed` hears of an index that is only not complete.
+   */
+  seal(logEndOffset: Offset, nowMs: number, indexFailed: (error: unknown) => void): Segment {
+    try {
+      this.finishIndexes();
+    } catch (error) {
+      if (this.#timesEndEarly) throw error;
+      indexFailed(error);
+    }
+    // Last, because readers take it for the end of this one as soon as it is there.
+    return Segment.create(this.#disk, this.#directory, logEndOffset, nowMs);
   }
 
   /**

@@ -1,11 +1,12 @@
-// Decides which partition of a thread is compacted when: one at a time, the one that has waited for too long or has most to
-// gain first, and the next one as soon as that is done. While there is none it looks again after a while. One that was compacted
-// because a record had waited for too long rests that while: where records are old as they come, each one has. The work itself
-// is the log's, which has job threads do it in slices.
+// Has the partitions of a thread compacted: one at a time, in the order of compaction-queue.ts, and the next one as soon as that is
+// done. While there is none it looks again after a while. One that was compacted because a record had waited for too long
+// rests that while: where records are old as they come, each one has. The work itself is the log's, which has job threads do
+// it in slices.
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { type MetricsSource, type Sample, sample } from '../base/metric.js';
-import type { CompactionNeed, CompactionResult } from '../log/compaction/compaction.js';
+import type { CompactionResult } from '../log/compaction/compaction.js';
+import { CompactionQueue, type Urgent } from './compaction-queue.js';
 import type { CompactionSettings } from './compaction-settings.js';
 import type { PartitionActor } from './partition-actor.js';
 import { PARTITION_METRICS } from './partition-metrics.js';
@@ -18,11 +19,6 @@ export interface CompactionScheduleOptions {
   readonly actors: () => Iterable<PartitionActor>;
   /** What the thread is called in metrics. */
   readonly thread: string;
-}
-
-interface Urgent {
-  readonly actor: PartitionActor;
-  readonly need: CompactionNeed;
 }
 
 /** What the compactions of a thread did since it started. */
@@ -49,8 +45,7 @@ export class CompactionSchedule implements MetricsSource {
     lastMs: 0,
   };
   readonly #options: CompactionScheduleOptions;
-  /** By the monotonic clock: until then nothing is tried with those that did not come further, or were late. */
-  readonly #restUntil = new WeakMap<PartitionActor, number>();
+  readonly #queue: CompactionQueue<PartitionActor>;
   readonly #backoffMs: number;
   #timer: Timer | null = null;
   #isRunning = false;
@@ -62,8 +57,9 @@ export class CompactionSchedule implements MetricsSource {
     this.#options = options;
     const { isEnabled, backoffMs } = options.settings;
     this.#backoffMs = Math.max(backoffMs, BACKOFF_MS_MIN);
+    this.#queue = new CompactionQueue({ partitions: options.actors, lookAgainMs: this.#backoffMs });
     this.#isStopped = !isEnabled;
-    this.#lookLater();
+    this.#lookLater(this.#backoffMs);
   }
 
   /** Begins nothing more. What is under way ends when its partition is closed. */
@@ -86,9 +82,9 @@ export class CompactionSchedule implements MetricsSource {
     ];
   }
 
-  #lookLater(): void {
+  #lookLater(delayMs: number): void {
     if (this.#isStopped) return;
-    this.#timer ??= this.#options.clock.after(this.#backoffMs, () => {
+    this.#timer ??= this.#options.clock.after(Math.max(delayMs, BACKOFF_MS_MIN), () => {
       this.#timer = null;
       this.#look();
     });
@@ -96,23 +92,13 @@ export class CompactionSchedule implements MetricsSource {
 
   #look(): void {
     if (this.#isStopped || this.#isRunning) return;
-    const chosen = this.#mostUrgent();
-    if (chosen) this.#compact(chosen);
-    else this.#lookLater();
-  }
-
-  #mostUrgent(): Urgent | null {
     const nowMs = this.#options.clock.monotonicMs();
-    let chosen: Urgent | null = null;
-    for (const actor of this.#options.actors()) {
-      if ((this.#restUntil.get(actor) ?? nowMs) > nowMs) continue;
-      const need = actor.compactionDue();
-      if (need && (!chosen || isMoreUrgent(need, chosen.need))) chosen = { actor, need };
-    }
-    return chosen;
+    const chosen = this.#queue.next(nowMs);
+    if (chosen) this.#compact(chosen);
+    else this.#lookLater(this.#queue.lookAgainAtMs - nowMs);
   }
 
-  #compact({ actor, need }: Urgent): void {
+  #compact({ partition: actor, need }: Urgent<PartitionActor>): void {
     this.#isRunning = true;
     const { clock, settings } = this.#options;
     const { keysBytesMax } = settings;
@@ -121,7 +107,7 @@ export class CompactionSchedule implements MetricsSource {
       if (error) this.#counts.failed++; // The log says why.
       if (result) this.#ended(actor, result);
       const isSoonAgain = need.forced || !result || result.passes === 0;
-      if (isSoonAgain) this.#restUntil.set(actor, clock.monotonicMs() + this.#backoffMs);
+      if (isSoonAgain) this.#queue.rest(actor, clock.monotonicMs() + this.#backoffMs);
       this.#look();
     });
   }
@@ -150,9 +136,4 @@ export class CompactionSchedule implements MetricsSource {
     this.#paidForMs = Math.max(this.#paidForMs, nowMs) + costMs;
     return this.#paidForMs - nowMs;
   }
-}
-
-function isMoreUrgent(one: CompactionNeed, other: CompactionNeed): boolean {
-  if (one.forced !== other.forced) return one.forced;
-  return one.dirtyRatio > other.dirtyRatio;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { FileSlice } from '../../src/base/piece.js';
 import { SimulatedClock } from '../../src/base/simulated-clock.js';
 import { Connection, type Door } from '../../src/broker/connection.js';
 import type { Frame } from '../../src/broker/frame-receiver.js';
@@ -43,6 +44,8 @@ class Scene {
   readonly connection: Connection;
   readonly door: TestDoor;
   readonly logged: string[] = [];
+  /** Memory for which others wait. */
+  readonly scarce = Buffer.alloc(8192);
   gone = 0;
   delivered = 0;
   readonly #deferred: (() => void)[] = [];
@@ -57,6 +60,7 @@ class Scene {
       receiveSizes: { smallFrameBytes: 100, largeReadBytes: 500, extentReadBytes: 1000 },
       frameBytesMax: EXTENT_BYTES - 4,
       requestsMax,
+      isScarce: (bytes) => bytes.buffer === this.scarce.buffer,
       clock: this.clock,
       defer: (run) => this.#deferred.push(run),
       door: (connection) => {
@@ -95,6 +99,19 @@ function frameOf(text: string): Buffer {
   frame.writeUInt32BE(text.length);
   frame.write(text, 4, 'latin1');
   return frame;
+}
+
+/** Bytes that are only read when they are sent. */
+function sliceOf(text: string): FileSlice {
+  const bytes = Buffer.from(text, 'latin1');
+  return {
+    ...{ length: bytes.length, position: 0, descriptor: null, mayBlock: true },
+    sending: (call) => call(),
+    read: (at, target, done) => done(null, bytes.copy(target, 0, at)),
+    failed: (reason) => {
+      throw new Error(reason);
+    },
+  };
 }
 
 const BOUNDS = {
@@ -394,9 +411,9 @@ describe('Connection.overdue', () => {
     const scene = new Scene();
     scene.transport.reading = false;
     const contended = { ...BOUNDS, stallTimeoutMs: 500 };
-    scene.connection.send([Buffer.from('a')]);
+    scene.connection.send([scene.scarce.subarray(0, 1)], () => {});
     scene.turn();
-    scene.connection.send([Buffer.from('b')]);
+    scene.connection.send([scene.scarce.subarray(1, 2)], () => {});
     scene.turn();
     expect(scene.connection.overdue(contended)).toBeNull();
     scene.clock.advance(501);
@@ -410,6 +427,38 @@ describe('Connection.overdue', () => {
     expect(scene.connection.overdue(contended)).toBeNull();
     scene.clock.advance(1);
     expect(scene.connection.overdue(contended)).not.toBeNull();
+  });
+
+  it('lets a peer be that leaves answers unread which hold none of the memory that others wait for, but not for ever', () => {
+    const scene = new Scene();
+    scene.transport.reading = false;
+    const contended = { ...BOUNDS, stallTimeoutMs: 500 };
+    let released = 0;
+    const release = () => released++;
+    scene.connection.send([Buffer.from('header'), sliceOf('from a file')], release);
+    scene.connection.send([Buffer.from('without records')]);
+    scene.turn();
+    expect(scene.connection.overdue(contended)).toBeNull();
+    scene.clock.advance(5000);
+    expect(scene.connection.overdue(contended)).toBeNull();
+    // The next one is behind the others, and holds some as long as they are not read.
+    scene.connection.send([Buffer.from('header'), scene.scarce.subarray(0, 100)], release);
+    scene.turn();
+    expect(scene.connection.overdue(contended)).toBeNull();
+    scene.clock.advance(501);
+    expect(scene.connection.overdue(contended)?.counted).toBe('stalled');
+    scene.transport.readOn();
+    expect(released).toBe(2);
+    scene.connection.send([sliceOf('another')], release);
+    scene.turn();
+    expect(scene.connection.overdue(contended)).toBeNull();
+    scene.clock.advance(5001);
+    expect(scene.connection.overdue(contended)).toEqual({
+      reason: 'answers were left unread',
+      counted: 'stalled',
+    });
+    scene.transport.close();
+    expect(released).toBe(3);
   });
 
   it('finds a peer that reads no answers while its frames hold an extent', () => {

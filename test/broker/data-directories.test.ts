@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { present } from '../../src/base/assert.js';
-import { type TopicId, toOffset, toPartitionIndex } from '../../src/base/ids.js';
+import { type TopicId, toOffset, toPartitionIndex, toTopicId } from '../../src/base/ids.js';
 import { SimulatedCrash } from '../../src/io/simulated-disk.js';
 import { syncPartitionTopicId, writePartitionTopicId } from '../../src/log/partition-metadata.js';
 import type { PartitionEvent } from '../../src/partition/messages.js';
 import { SupervisorScene } from './supervisor-scene.js';
+
+const OTHER_ID = toTopicId('o_EPBDsTQkm1Ua--nqUtaQ');
 
 const open = (topic: string, partition = 0) =>
   ({ type: 'open-partition', topic, partition: toPartitionIndex(partition) }) as const;
@@ -309,6 +311,71 @@ describe('A data directory that dies', () => {
     scene.create('new', 1);
     expect(placesOf(scene)).toContain('/a/new-0');
     expect(scene.ask({ type: 'delete-topic', name: 'orders' })).toEqual({ type: 'done' });
+  });
+
+  describe('with a folder of the name of a partition', () => {
+    const dies = (scene: SupervisorScene, partition: number): void => {
+      scene.disk.failNext({ operation: 'open', path: /^\/b\//, code: 'EROFS', times: 1000 });
+      scene.supervisor.workerTold(failed(scene, partition));
+      scene.settle();
+      expect(scene.supervisor.directories[1]?.offline).toContain('EROFS');
+    };
+    const foldersIn = (scene: SupervisorScene, directory: string): string[] =>
+      scene.disk.list(directory).filter((entry) => entry.startsWith('orders'));
+
+    it('does not keep a new topic closed that has the name of one that was deleted since', () => {
+      const scene = sceneWithTwo(2);
+      scene.restart('crash');
+      expect(scene.ask(open('orders', 1))).toEqual({ type: 'done' });
+      dies(scene, 1);
+      expect(scene.ask({ type: 'delete-topic', name: 'orders' })).toEqual({ type: 'done' });
+      scene.create('orders', 2);
+      expect(placesOf(scene)).toEqual(['/a/orders-0', '/a/orders-1']);
+      expect(foldersIn(scene, '/b')).toEqual(['orders-1']);
+      expect(scene.logger.lines.filter(({ message }) => message.includes('set aside'))).toEqual([]);
+      for (const { directory, topicId } of scene.routes) makeFolder(scene, directory, topicId);
+      // Once its disk is mended the folder is out of the way as any other.
+      scene.disk.stopFailing();
+      scene.restart('crash');
+      expect(scene.ask(open('orders', 1))).toEqual({ type: 'done' });
+      expect(placesOf(scene)).toContain('/a/orders-1');
+      expect(foldersIn(scene, '/b')).toEqual([expect.stringMatching(/^orders-1\.[0-9a-f]{32}-stray$/)]);
+    });
+
+    /** Only the partitions of another topic are open when the directory dies. */
+    const diesBefore = (prepare: (scene: SupervisorScene) => void, partitions: number): SupervisorScene => {
+      const scene = sceneWithTwo(partitions);
+      scene.create('open', 2);
+      prepare(scene);
+      scene.settle();
+      // After a clean stop nothing is opened that nobody asks for.
+      scene.ask({ type: 'stop' });
+      scene.restart('crash');
+      expect(scene.ask(open('open', 1))).toEqual({ type: 'done' });
+      expect(placesOf(scene)).toEqual(['/a/open-0', '/b/open-1']);
+      dies(scene, 1);
+      return scene;
+    };
+
+    it('does not keep a partition closed that is where the metadata say', () => {
+      const scene = diesBefore((before) => makeFolder(before, '/b/orders-0', OTHER_ID), 2);
+      expect(scene.ask(open('orders', 0))).toEqual({ type: 'done' });
+      expect(placesOf(scene)).toContain('/a/orders-0');
+    });
+
+    it('keeps one closed that may be there: it is not made anew, and empty', () => {
+      // One was moved while the broker was stopped.
+      const move = ({ disk }: SupervisorScene) => disk.rename('/a/orders-0', '/b/orders-0', () => {});
+      const scene = diesBefore(move, 4);
+      for (const partition of [0, 1, 3]) {
+        expect(scene.ask(open('orders', partition))).toMatchObject({
+          error: 'KAFKA_STORAGE_ERROR',
+          detail: expect.stringContaining('/b is offline'),
+        });
+      }
+      expect(scene.ask(open('orders', 2))).toEqual({ type: 'done' });
+      expect(placesOf(scene)).toEqual(['/a/open-0', '/a/orders-2']);
+    });
   });
 
   it('is dead at once where the file system turned read-only', () => {

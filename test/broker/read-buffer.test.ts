@@ -12,6 +12,14 @@ function there(run: ReadRun | null): ReadRun {
 }
 
 describe('ReadBuffer', () => {
+  it('knows the bytes of its runs from all others', () => {
+    const buffer = bufferOf(4);
+    const { bytes } = there(buffer.acquire(CHUNK));
+    expect(buffer.owns(bytes.subarray(10, 20))).toBe(true);
+    for (const other of [Buffer.from('x'), Buffer.alloc(CHUNK), new Uint8Array(1)])
+      expect(buffer.owns(other)).toBe(false);
+  });
+
   it('is as large as whole chunks fit', () => {
     expect(new ReadBuffer(200, CHUNK).bytes).toBe(3 * CHUNK);
     expect(() => new ReadBuffer(63, CHUNK)).toThrow('a chunk at least');

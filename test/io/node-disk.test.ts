@@ -202,6 +202,30 @@ describe('NodeDisk', () => {
     disk.write(file, 0, [Buffer.from('x')]);
   });
 
+  it('has not begun a sync for which there is no descriptor, and does it later', async () => {
+    const disk = new NodeDisk({ openFilesMax: 1 });
+    const limit = Number(/Max open files\s+(\d+)/.exec(fs.readFileSync('/proc/self/limits', 'latin1'))?.[1]);
+    if (limit > 100_000) return; // The system grants more than a test should take.
+    const file = disk.open(join(root, 'a'), 'write');
+    disk.write(file, 0, [Buffer.from('written before')]);
+    disk.open(join(root, 'b'), 'write');
+    const taken: number[] = [];
+    try {
+      while (true) taken.push(fs.openSync('/dev/null', 'r'));
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EMFILE' });
+    }
+    const synced = [
+      await finish((done) => disk.sync(file, done)),
+      await finish((done) => disk.syncDirectory(root, done)),
+    ];
+    for (const descriptor of taken) fs.closeSync(descriptor);
+    expect(synced).toMatchObject([{ code: 'EMFILE', lacksDescriptors: true }, { code: 'EMFILE' }]);
+    expect(await finish((done) => disk.sync(file, done))).toBeNull();
+    expect(await finish((done) => disk.syncDirectory(root, done))).toBeNull();
+    expect(disk.syncs.count).toBe(1);
+  });
+
   it('writes any pieces in calls of any size, byte for byte', () => {
     const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 32);
     const random = seededRandom(seed);

@@ -306,6 +306,24 @@ describe('SimulatedDisk', () => {
     disk.truncate(c, 60);
   });
 
+  it('does nothing in a call for which there is no descriptor: it works when there is one', () => {
+    for (const seed of seeds(50)) {
+      const machine = new Machine(seed);
+      const { disk } = machine;
+      const file = disk.open('/a', 'write');
+      disk.write(file, 0, [Buffer.alloc(5000, 1)]);
+      disk.failNext({ operation: 'write', code: 'EMFILE' });
+      expect(() => disk.write(file, 100, [Buffer.alloc(5000, 2)])).toThrow('EMFILE');
+      expect(disk.contents('/a').equals(Buffer.alloc(5000, 1)), `SEED=${seed}`).toBe(true);
+      disk.failNext({ operation: 'sync', code: 'EMFILE' });
+      expect(machine.finish((done) => disk.sync(file, done))).toMatchObject({ lacksDescriptors: true });
+      expect(machine.finish((done) => disk.sync(file, done))).toBeNull();
+      expect(machine.finish((done) => disk.syncDirectory('/', done))).toBeNull();
+      disk.losePower();
+      expect(disk.contents('/a').equals(Buffer.alloc(5000, 1)), `SEED=${seed}`).toBe(true);
+    }
+  });
+
   it('gives up dirty pages when a sync fails: a later sync does not bring them back', () => {
     const seen = fates(100, (machine) => {
       const { disk } = machine;

@@ -1,6 +1,7 @@
 // What a flush does to the folder: names of all kinds by one sync of it. log.test.ts has the rest.
 import { describe, expect, it, vi } from 'vitest';
 import { toOffset } from '../../src/base/ids.js';
+import type { LogConfig } from '../../src/log/log-config.js';
 import { batch, batches, CONFIG, DIRECTORY, epoch, from, LogMachine } from './log-fixture.js';
 
 const MIB = 1024 * 1024;
@@ -92,10 +93,109 @@ describe('Flusher', () => {
     machine.disk.failNext({ operation: 'write', path: /partition\.metadata/, code: 'ENOSPC' });
     expect(machine.wait((done) => log.flush(done))).toMatchObject({ code: 'ENOSPC' });
     expect([log.offline, log.recoveryPoint]).toEqual([null, 0]);
-    machine.disk.failNext({ operation: 'syncDirectory', path: /orders-0/, code: 'EMFILE' });
-    // EMFILE passes for the mark; but whether the names of segments are there nobody knows.
-    expect(machine.wait((done) => log.flush(done))).toMatchObject({ code: 'EMFILE' });
-    expect(log.offline?.code).toBe('EMFILE');
+    machine.disk.failNext({ operation: 'syncDirectory', path: /orders-0/, code: 'ENOSPC' });
+    // ENOSPC passes for the mark; but whether the names of segments are there nobody knows.
+    expect(machine.wait((done) => log.flush(done))).toMatchObject({ code: 'ENOSPC' });
+    expect(log.offline?.code).toBe('ENOSPC');
+  });
+
+  describe('without a file descriptor', () => {
+    const WAITS = 'a flush waits for a file descriptor';
+    const waits = (machine: LogMachine) =>
+      machine.logger.lines.filter(({ message }) => message === WAITS).length;
+    const opened = (config: LogConfig = ONE_SEGMENT) => {
+      const machine = new LogMachine();
+      const log = machine.open({ config });
+      log.append(batches(0, 9));
+      machine.settle();
+      return { machine, log };
+    };
+    const FILES = [
+      ['the batches', { operation: 'sync', path: /\.log$/ }],
+      ['the mark', { operation: 'sync', path: /partition\.metadata/ }],
+      ['the names', { operation: 'syncDirectory', path: /orders-0$/ }],
+    ] as const;
+
+    it.each(FILES)('waits until there is one for %s, and has flushed then', (_what, call) => {
+      const { machine, log } = opened();
+      machine.disk.failNext({ ...call, code: 'EMFILE', times: 4 });
+      expect(machine.wait((done) => log.flush(done))).toBeNull();
+      expect([log.offline, log.recoveryPoint, waits(machine)]).toEqual([null, 9, 1]);
+      machine.losePower();
+      expect(machine.open({ config: ONE_SEGMENT, recovery: from(9) }).logEndOffset).toBe(9);
+    });
+
+    it('flushes with the batches what came while it waited, if that is on time', () => {
+      const { machine, log } = opened();
+      machine.disk.failNext({ operation: 'sync', path: /\.log$/, code: 'EMFILE', times: 3 });
+      const flushed: (Error | null)[] = [];
+      log.flush((error) => flushed.push(error));
+      machine.clock.advance(100);
+      log.append(batches(9, 3));
+      log.flush((error) => flushed.push(error));
+      expect(flushed).toEqual([]);
+      machine.clock.advance(10_000);
+      expect(flushed).toEqual([null, null]);
+      expect(log.recoveryPoint).toBe(12);
+      machine.losePower();
+      expect(machine.open({ config: ONE_SEGMENT, recovery: from(12) }).logEndOffset).toBe(12);
+    });
+
+    it.each([FILES[0], FILES[2]])('is offline when there is none for %s for too long', (_what, call) => {
+      const { machine, log } = opened();
+      machine.disk.failNext({ ...call, code: 'EMFILE', times: 1000 });
+      const beganMs = machine.clock.monotonicMs();
+      expect(machine.wait((done) => log.flush(done))).toMatchObject({ code: 'EMFILE' });
+      expect(machine.clock.monotonicMs() - beganMs).toBeGreaterThan(5000);
+      expect([log.offline?.code, log.recoveryPoint]).toEqual(['EMFILE', 0]);
+    });
+
+    it('is offline at once when a sync that has begun fails, however often one could not begin', () => {
+      const { machine, log } = opened();
+      machine.disk.failNext({ operation: 'sync', path: /\.log$/, code: 'EMFILE', times: 2 });
+      machine.disk.failNext({ operation: 'sync', path: /\.log$/ });
+      expect(machine.wait((done) => log.flush(done))).toMatchObject({ code: 'EIO' });
+      expect([log.offline?.code, log.recoveryPoint]).toEqual(['EIO', 0]);
+    });
+
+    it('tries no more when the log is offline for another reason', () => {
+      const { machine, log } = opened();
+      machine.disk.failNext({ operation: 'sync', path: /\.log$/, code: 'EMFILE', times: 4 });
+      const flushed: (Error | null)[] = [];
+      log.flush((error) => flushed.push(error));
+      machine.clock.advance(100);
+      machine.disk.failNext({ operation: 'write', path: /\.log$/ });
+      machine.disk.failNext({ operation: 'truncate', path: /\.log$/ });
+      expect(log.append(batches(9, 1)).error?.code).toBe('EIO');
+      machine.clock.advance(10_000);
+      expect(flushed).toEqual([log.offline]);
+      expect(log.recoveryPoint).toBe(0);
+    });
+
+    it('does not lack the patience for a segment whose file is to be opened again', () => {
+      const { machine, log } = opened();
+      log.roll();
+      machine.settle();
+      machine.losePower();
+      const again = machine.open({ config: ONE_SEGMENT, recovery: from(0) });
+      machine.disk.failNext({ operation: 'open', path: /\.log$/, code: 'EMFILE', times: 2 });
+      expect(machine.wait((done) => again.flush(done))).toBeNull();
+      expect([again.offline, again.recoveryPoint]).toEqual([null, again.logEndOffset]);
+    });
+
+    it('takes its time when what fails is due at once', () => {
+      const machine = new LogMachine();
+      const log = machine.open({ config: { ...ONE_SEGMENT, flushMessages: 1 } });
+      machine.disk.failNext({ operation: 'write', path: /partition\.metadata/, code: 'ENOSPC', times: 1000 });
+      const callsBefore = machine.disk.operations;
+      log.append(batches(0, 1));
+      machine.clock.advance(10_000);
+      expect(log.recoveryPoint).toBe(0);
+      expect(machine.disk.operations - callsBefore).toBeLessThan(200);
+      machine.disk.stopFailing();
+      machine.clock.advance(2000);
+      expect([log.offline, log.recoveryPoint]).toEqual([null, 1]);
+    });
   });
 
   describe('of a log with enough behind its last snapshot', () => {

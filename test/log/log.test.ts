@@ -183,6 +183,19 @@ describe('Log', () => {
       expect(machine.logger.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
     });
 
+    it('goes on when there is no descriptor for a write, nor for a cut', () => {
+      const machine = new LogMachine();
+      const log = machine.open();
+      log.append(batches(0, 2));
+      for (const operation of ['write', 'truncate'] as const)
+        machine.disk.failNext({ operation, path: /\.log$/, code: 'EMFILE' });
+      expect(log.append(batches(2, 1))).toMatchObject({ appended: 0, error: { code: 'EMFILE' } });
+      machine.disk.stopFailing();
+      expect(log.append(batches(2, 1))).toMatchObject({ appended: 1, error: null });
+      expect(log.offline).toBeNull();
+      expect(machine.bytes()).toEqual(concat(batches(0, 3)));
+    });
+
     it('goes on when an index cannot be written', () => {
       const machine = new LogMachine();
       const config = {
@@ -197,6 +210,28 @@ describe('Log', () => {
       expect(machine.wait((done) => log.close(done))).toBeNull();
       expect(machine.logger.lines.some(({ message }) => message.includes('index'))).toBe(true);
       expect(machine.open({ config }).logEndOffset).toBe(200);
+    });
+
+    it('seals no segment whose time index ends too early, and can be neither completed nor emptied', () => {
+      const config = { ...CONFIG, segmentBytes: 1_000_000, indexIntervalBytes: 1 };
+      for (const code of ['EMFILE', 'EIO'] as const) {
+        const machine = new LogMachine();
+        const log = machine.open({ config });
+        log.append(batches(0, 9));
+        machine.wait((done) => log.close(done));
+        const again = machine.open({ config });
+        again.append(batches(9, 9));
+        machine.disk.failNext({ operation: 'open', path: /\.timeindex$/, code, times: 2 });
+        expect(() => again.roll()).toThrow(code);
+        expect([again.segmentCount, again.activeSegmentBaseOffset, again.offline]).toEqual([1, 0, null]);
+        again.roll();
+        expect(again.segmentCount).toBe(2);
+        // Readers take the last entry for the greatest timestamp.
+        expect(machine.disk.contents(file('00000000000000000000.timeindex')).length).toBe(0);
+        again.append(batches(18, 1));
+        expect(machine.wait((done) => again.close(done))).toBeNull();
+        expect(machine.bytes()).toEqual(concat(batches(0, 19)));
+      }
     });
 
     it('stays with the full segment while a new one cannot be made', () => {

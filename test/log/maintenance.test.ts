@@ -73,6 +73,20 @@ describe('Maintenance', () => {
     expect(lines(machine, 'error')).toEqual([]);
   });
 
+  it('has index files that it made anew on the disk at once: nobody else knows that they are not', () => {
+    const machine = crashed();
+    for (const suffix of ['index', 'timeindex'])
+      machine.wait((done) => machine.disk.remove(`${FIRST}.${suffix}`, done));
+    machine.wait((done) => machine.disk.syncDirectory(DIRECTORY, done));
+    machine.open({ config, recovery: from(20) });
+    machine.clock.advance(60_000);
+    for (const suffix of ['index', 'timeindex']) {
+      const path = `${FIRST}.${suffix}`;
+      expect(machine.disk.contents(path).length, path).toBeGreaterThan(0);
+      expect(machine.disk.durableContents(path), path).toEqual(machine.disk.contents(path));
+    }
+  });
+
   it('reports an error of the disk and leaves the log as it is', () => {
     const machine = crashed();
     machine.wait((done) => machine.disk.remove(`${FIRST}.index`, done));

@@ -60,11 +60,14 @@ const STOP_IN_OPENING_CHANCE = 0.1;
 const LINGER_MS_MAX = 30;
 /** Calls of an operation, before one of its kind was counted. */
 const CALLS_GUESSED = 12;
+/** So many calls in a row may find no descriptor: a flush tries more often. */
+const WITHOUT_DESCRIPTOR_MAX = 6;
 
 export class Owner {
   readonly model = new Model();
   readonly #options: OwnerOptions;
   readonly #fates: Random;
+  readonly #descriptors: Random;
   readonly #random: Random;
   /** How many disk calls each kind of operation took when it was left alone. */
   readonly #calls = new Map<string, number>();
@@ -82,6 +85,8 @@ export class Owner {
   #checkpoint = { recoveryPoint: toOffset(0), logStartOffset: toOffset(0), firstDirtyOffset: toOffset(0) };
   /** The disk has failed this process. */
   #struck = false;
+  /** And not only for want of a descriptor: then the log may be offline. */
+  #mayBeOffline = false;
   /** A sync of batches has failed: what the cache shows may never reach the disk, so the machine is not trusted on. */
   #mustLosePower = false;
   /** The log is being cut there. */
@@ -96,6 +101,7 @@ export class Owner {
     this.#options = options;
     this.config = options.config;
     this.#fates = options.streams('fates');
+    this.#descriptors = options.streams('descriptors');
     this.#random = options.streams('owner');
     this.#descriptorsMax = between(this.#random, 1, 6);
     this.#eyes = this.#newEyes();
@@ -153,7 +159,7 @@ export class Owner {
     );
     if (survives && fate.type === 'none') this.#calls.set(name, machine.disk.operations - callsBefore);
     if (survives && fate.type !== 'none') survives = this.pass(this.#fates.below(LINGER_MS_MAX));
-    this.#disarm();
+    this.#disarm(this.cutOffset !== null);
     totals.operations++;
     if (!hasEnded) stopped?.();
     if (!survives || fate.type === 'stop') {
@@ -184,10 +190,22 @@ export class Owner {
     if (fate.type === 'none') return;
     const count = 1 + this.#fates.below((this.#calls.get(name) ?? CALLS_GUESSED) + 1);
     if (fate.type === 'stop') disk.crashIn(count);
-    else striking.strikeIn(count, pick(this.#fates, ['EIO', 'ENOSPC', 'EMFILE'] as const));
+    else {
+      const code = pick(this.#fates, ['EIO', 'ENOSPC', 'EMFILE'] as const);
+      if (code === 'EMFILE') this.#withoutDescriptor(count);
+      else striking.strikeIn(count, code);
+    }
   }
 
-  #disarm(): void {
+  /** Half of the times for a sync. */
+  #withoutDescriptor(count: number): void {
+    const { striking } = this.#options.machine;
+    const times = between(this.#descriptors, 1, WITHOUT_DESCRIPTOR_MAX);
+    if (this.#descriptors.below(2) === 0) striking.strikeIn(count, 'EMFILE', { times });
+    else striking.strikeIn(between(this.#descriptors, 1, 3), 'EMFILE', { times, only: 'sync' });
+  }
+
+  #disarm(isCut: boolean): void {
     const { machine, totals } = this.#options;
     const { strike } = machine.striking;
     machine.disarm();
@@ -195,7 +213,12 @@ export class Owner {
     this.#note(() => `the disk failed in ${strike.operation} of ${strike.path}`);
     totals.diskErrors++;
     this.#struck = true;
-    if (strike.operation === 'sync' && strike.path.endsWith('.log')) this.#mustLosePower = true;
+    const lacksDescriptors = strike.code === 'EMFILE';
+    const isSync = strike.operation === 'sync' && strike.path.endsWith('.log');
+    if (lacksDescriptors && isSync) totals.syncsWithoutDescriptor++;
+    // A log that is being cut has no patience.
+    if (!lacksDescriptors || isCut) this.#mayBeOffline = true;
+    if (isSync && !lacksDescriptors) this.#mustLosePower = true;
   }
 
   /** An error of the log is none of its faults if the disk has failed. */
@@ -211,6 +234,10 @@ export class Owner {
   leaveOffline(): boolean {
     if (!this.log.offline) return true;
     this.expectSound(this.log.offline, 'the log');
+    must(
+      this.#mayBeOffline,
+      () => `a lack of descriptors has taken the log offline: ${this.log.offline?.message}`,
+    );
     this.#options.totals.timesOffline++;
     if (this.#random.below(2) === 0) {
       let closed = false;
@@ -340,6 +367,7 @@ export class Owner {
     let interrupted = false;
     this.#mustLosePower = false;
     this.#struck = false;
+    this.#mayBeOffline = false;
     for (;;) {
       this.starts++;
       const result = this.#tryOpen(recovery);
@@ -363,6 +391,7 @@ export class Owner {
       } else machine.crashProcess();
       this.#mustLosePower = false;
       this.#struck = false;
+      this.#mayBeOffline = false;
       recovery = { type: 'from', recoveryPoint: this.#checkpoint.recoveryPoint };
       interrupted = true;
     }
@@ -397,7 +426,7 @@ export class Owner {
       () => result !== null,
     );
     if (fate.type === 'none') this.#calls.set(recovery.type, machine.disk.operations - callsBefore);
-    this.#disarm();
+    this.#disarm(false);
     return survives ? result : null;
   }
 

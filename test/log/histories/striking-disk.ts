@@ -5,6 +5,12 @@ import type { DiskOperation, SimulatedDisk } from '../../../src/io/simulated-dis
 export interface Strike {
   readonly operation: DiskOperation;
   readonly path: string;
+  readonly code: DiskErrorCode;
+}
+
+export interface StrikeOptions {
+  readonly times?: number;
+  readonly only?: DiskOperation;
 }
 
 /** A disk that lets the call fail that is counted out before, whatever it is, in the way in which the simulated disk fails. */
@@ -14,6 +20,8 @@ export class StrikingDisk implements Disk {
   #calls = 0;
   #strikeAt = Number.POSITIVE_INFINITY;
   #code: DiskErrorCode = 'EIO';
+  #times = 1;
+  #only: DiskOperation | null = null;
   #strike: Strike | null = null;
 
   constructor(disk: Disk, simulated: SimulatedDisk) {
@@ -21,14 +29,20 @@ export class StrikingDisk implements Disk {
     this.#simulated = simulated;
   }
 
-  /** The `count`-th call from now on fails (1: the next one). */
-  strikeIn(count: number, code: DiskErrorCode): void {
+  /**
+   * The `count`-th call from now on fails (1: the next one), of one operation only if it is given; and with `times` the next ones of the
+   * same operation and path.
+   */
+  strikeIn(count: number, code: DiskErrorCode, { times = 1, only }: StrikeOptions = {}): void {
     this.#strikeAt = this.#calls + count;
     this.#code = code;
+    this.#times = times;
+    this.#only = only ?? null;
     this.#strike = null;
   }
 
   disarm(): void {
+    this.#only = null;
     this.#strikeAt = Number.POSITIVE_INFINITY;
     this.#strike = null;
     this.#simulated.stopFailing();
@@ -42,10 +56,13 @@ export class StrikingDisk implements Disk {
   #meet(operation: DiskOperation, path: string): void {
     // Left out: after a sync of an index that failed the log goes on, and what a loss of power leaves of the index is not known.
     if (operation === 'sync' && /index$/.test(path)) return;
+    if (this.#only !== null && operation !== this.#only) return;
     this.#calls++;
     if (this.#calls !== this.#strikeAt) return;
-    this.#strike = { operation, path };
-    this.#simulated.failNext({ operation, code: this.#code });
+    const code = this.#code;
+    this.#strike = { operation, path, code };
+    const samePath = new RegExp(`^${path.replaceAll('.', '\\.')}$`);
+    this.#simulated.failNext({ operation, path: samePath, code, times: this.#times });
   }
 
   open(path: string, mode: 'read' | 'write'): DiskFile {

@@ -27,6 +27,7 @@ export interface Totals {
   crashesThatMattered: number;
   recordsLostWithPower: number;
   diskErrors: number;
+  syncsWithoutDescriptor: number;
   timesOffline: number;
   comparisons: number;
   recordsCompared: number;
@@ -58,6 +59,7 @@ export function noTotals(): Totals {
     crashesThatMattered: 0,
     recordsLostWithPower: 0,
     diskErrors: 0,
+    syncsWithoutDescriptor: 0,
     timesOffline: 0,
     comparisons: 0,
     recordsCompared: 0,

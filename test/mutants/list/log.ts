@@ -5,6 +5,7 @@ const LOG = 'test/log/log.test.ts';
 const OPEN_LOG = 'test/log/open-log.test.ts';
 const POWER = 'test/log/power-loss.test.ts';
 const FLUSHER = 'test/log/flusher.test.ts';
+const SYSTEM = 'test/io/node-disk-failures.test.ts';
 
 export const LOG_MUTANTS: readonly Mutant[] = [
   {
@@ -131,6 +132,63 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     piece: '        if (error instanceof DiskError) goOffline(error);\n',
     replacement: '',
     caughtBy: { file: LOG, name: 'takes the log offline when data cannot be synced' },
+  },
+  {
+    name: 'failed-sync-tried-again',
+    wrong:
+      'A sync that failed is tried again: then the kernel says that all is well, and has dropped what it could not write.',
+    file: 'src/log/flusher.ts',
+    piece: 'if (!(error instanceof DiskError && error.lacksDescriptors) || triesLeft === 1) {',
+    replacement: 'if (!(error instanceof DiskError) || triesLeft === 1) {',
+    caughtBy: { file: FLUSHER, name: 'is offline at once when a sync that has begun fails' },
+  },
+  {
+    name: 'sync-without-descriptor-counts',
+    wrong: 'A sync that could not begin for want of a descriptor counts as done.',
+    file: 'src/log/flusher.ts',
+    piece: 'else attempt(triesLeft - 1, Math.min(2 * pauseMs, PAUSE_MS_MAX));',
+    replacement: 'else done(null);',
+    caughtBy: { file: FLUSHER, name: 'waits until there is one for' },
+  },
+  {
+    name: 'error-of-close-forgotten',
+    wrong: 'What a file system says of lost writes when a descriptor is closed is not told to the next sync.',
+    file: 'src/io/open-files.ts',
+    piece: 'file.closeError ??= error;',
+    replacement: '',
+    caughtBy: {
+      file: SYSTEM,
+      name: 'tells the next sync of a file what was said when its descriptor was closed',
+    },
+  },
+  {
+    name: 'begun-sync-taken-for-none',
+    wrong: 'A sync that failed is taken for one that has not begun, because of its error.',
+    file: 'src/io/node-disk.ts',
+    piece: 'if (!failure.lacksDescriptors) return failure;',
+    replacement: 'if (failure !== null) return failure;',
+    caughtBy: { file: SYSTEM, name: 'never takes a sync that has begun for one that has not' },
+  },
+  {
+    name: 'sealed-with-a-time-index-that-misleads',
+    wrong:
+      'A segment is sealed though its time index ends too early: readers by time pass over its last records.',
+    file: 'src/log/segment.ts',
+    piece: 'if (this.#timesEndEarly) throw error;',
+    replacement: '',
+    caughtBy: { file: LOG, name: 'seals no segment whose time index ends too early' },
+  },
+  {
+    name: 'index-made-anew-without-a-flush',
+    wrong:
+      'Indexes that were made anew wait for the next flush: after a crash nobody knows that they are not on the disk.',
+    file: 'src/log/maintenance.ts',
+    piece: '    this.#options.flush();\n',
+    replacement: '',
+    caughtBy: {
+      file: 'test/log/maintenance.test.ts',
+      name: 'has index files that it made anew on the disk at once',
+    },
   },
   {
     name: 'log-end-before-write',

@@ -207,6 +207,14 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     caughtBy: { file: STRAYS, name: 'is not set aside for another one that says the same id' },
   },
   {
+    name: 'partition-of-a-dead-disk-made-anew',
+    wrong: 'A partition that may lie in a directory that died is made anew, and empty, in another one.',
+    file: 'src/broker/data-directories.ts',
+    piece: 'return existed && !isInPlace ? [...own, ...dead] : own;',
+    replacement: 'return own;',
+    caughtBy: { file: 'test/broker/data-directories.test.ts', name: 'keeps one closed that may be there' },
+  },
+  {
     name: 'stray-folder-set-aside-later',
     wrong:
       'The metadata say where a topic lies before what another one left there is out of the way: a crash between gives it that.',
