@@ -1,7 +1,8 @@
 // Fetch: the router's thread reads the segment files itself, up to what each partition's owner published. The bytes go from
 // the page cache into a run of the read buffer and from there to the socket, never re-encoded. A fetch has two phases:
 //
-//   look   how much is there for each partition? Not enough: park until an owner publishes, or the wait is over
+//   look   how much is there for each partition? Not enough: park until an owner publishes, or the wait is over. Whoever is woken looks
+//          only at the partitions that something happened to
 //   read   partition by partition; on this thread what comes from the page cache, the rest on a helper thread. Much of one partition
 //          is not read at all where the transport can send it from its file: then only how much there is of it is found out
 //
@@ -12,38 +13,46 @@ import type { Offset } from '../base/ids.js';
 import type { Logger } from '../base/log.js';
 import type { Piece } from '../base/piece.js';
 import type { Disk } from '../io/disk.js';
+import { AnswerMemory, type AnswerPart } from './answer-memory.js';
 import type { FetchCounters } from './metrics/counters.js';
 import { type SeenOffsets, type Sight, seenOffsets, seePartition } from './partition-sight.js';
 import { type BatchReadResult, READ_COST_BYTES, readBatches } from './read-batches.js';
-import type { ReadBuffer, ReadRun } from './read-buffer.js';
-import { sliceBatches } from './slice-batches.js';
+import type { ReadBuffer } from './read-buffer.js';
+import { type SlicedBatches, sliceBatches } from './slice-batches.js';
 import type { PartitionEntry } from './topic-table.js';
+import { type Attendant, type FetchTarget, WatchList } from './watch-list.js';
 
-export interface FetchTarget {
-  /** undefined: there is no such partition. */
-  readonly entry: PartitionEntry | undefined;
-  /** Any number; outside the log the answer is OFFSET_OUT_OF_RANGE. */
-  readonly offset: number;
-  /** 0: no bound of its own. */
-  readonly maxBytes: number;
-}
-
-export interface FetchRequest {
+interface FetchBounds {
   readonly minBytes: number;
   readonly maxWaitMs: number;
   /** Over all partitions; the first batch comes whole even if it is larger (KIP-74). */
   readonly maxBytes: number;
-  readonly targets: readonly FetchTarget[];
 }
+
+/** What is to be read: all of some targets, which are opened if need be, or what is ready of a list, whose partitions have been opened. */
+export type FetchRequest<Target extends FetchTarget = FetchTarget> = FetchBounds &
+  (
+    | { readonly targets: readonly Target[] }
+    | {
+        readonly watch: WatchList<Target>;
+        /** The answer may end where it is full: the rest stays ready. */
+        readonly mayOmit: boolean;
+      }
+  );
 
 export interface Fetched extends SeenOffsets {
   readonly error: ErrorName;
   /** Whole batches, in memory or in their file, to be used until the answer is released; null if there are none. */
   readonly records: Piece | null;
+  /** There are some, but no room for them in this answer. */
+  readonly leavesRecords: boolean;
 }
 
-/** What a fetch gave, in the order of its targets. `release` must be called once when the records are no longer needed. */
-export interface FetchAnswer {
+/** What a fetch gave. `release` must be called once when the records are no longer needed. */
+export interface FetchAnswer<Target extends FetchTarget = FetchTarget> {
+  /** Those of the request, or those that were ready. */
+  readonly targets: readonly Target[];
+  /** Of the targets, in their order; the last ones may be missing if the request said so. */
   readonly partitions: readonly Fetched[];
   readonly release: () => void;
 }
@@ -58,6 +67,8 @@ export interface FetchPorts {
   readonly withRoutes: (entries: readonly PartitionEntry[], done: () => void) => void;
   /** Reads one after the other per connection, while the peer reads its answers. May call back at once. */
   readonly inTurn: (read: (over: () => void) => void) => void;
+  /** Runs a function at the end of the current turn. */
+  readonly defer: (run: () => void) => void;
   /** Runs a function in a later turn, after sockets had theirs. */
   readonly later: (run: () => void) => void;
   /** Records of so many bytes may leave as slices of their file. */
@@ -71,24 +82,26 @@ const READ_BYTES_MAX = 1024 * 1024;
 /** After so much has been read others have their turn: producers do not wait for a large answer. */
 const TURN_BYTES = 1024 * 1024;
 
-interface TargetSight extends Sight {
-  readonly target: FetchTarget;
-}
+/** Bytes in a sealed segment: more waiting will not increase them. */
+const isSealed = ({ found, published }: Sight): boolean =>
+  found !== null && found.segmentBaseOffset !== published?.segmentBaseOffset;
 
 /** One fetch request from its arrival to its answer. */
-export class Fetch {
-  readonly #request: FetchRequest;
+export class Fetch<Target extends FetchTarget = FetchTarget> implements Attendant {
+  readonly #request: FetchRequest<Target>;
   readonly #ports: FetchPorts;
-  readonly #done: (answer: FetchAnswer) => void;
+  readonly #done: (answer: FetchAnswer<Target>) => void;
   readonly #deadlineMs: number;
+  /** The request's, or one of its own. */
+  #watch: WatchList<Target> | null = null;
   #timer: Timer | null = null;
-  #parkedAt: PartitionEntry[] = [];
   #ended = false;
   #reading = false;
   #parked = false;
-  readonly #look = (): void => this.#lookAgain();
+  #looksLater = false;
+  readonly #endOfWait = (): void => this.cancel();
 
-  constructor(request: FetchRequest, ports: FetchPorts, done: (answer: FetchAnswer) => void) {
+  constructor(request: FetchRequest<Target>, ports: FetchPorts, done: (answer: FetchAnswer<Target>) => void) {
     this.#request = request;
     this.#ports = ports;
     this.#done = done;
@@ -96,10 +109,13 @@ export class Fetch {
   }
 
   start(): void {
-    const entries = this.#request.targets.flatMap(({ entry }) => (entry ? [entry] : []));
-    this.#ports.withRoutes(entries, () => {
-      if (!this.#ended) this.#lookAgain();
-    });
+    const request = this.#request;
+    if ('watch' in request) this.#begin();
+    else {
+      this.#ports.withRoutes(unrouted(request.targets), () => {
+        if (!this.#ended && !this.#reading) this.#begin();
+      });
+    }
   }
 
   /** Ends the wait: what is there is the answer. Nothing if it is being read already. */
@@ -109,74 +125,93 @@ export class Fetch {
 
   /** The peer is gone: no answer is wanted. */
   abandon(): void {
-    this.#unpark();
+    this.#leave();
     this.#ended = true;
   }
 
-  #lookAgain(): void {
-    if (this.#ended || this.#reading) return;
-    this.#unpark();
-    const sights = this.#request.targets.map((target) => this.#see(target));
-    if (this.#enough(sights) || this.#ports.clock.monotonicMs() >= this.#deadlineMs) this.#read();
-    else this.#park(sights);
-  }
-
-  #see(target: FetchTarget): TargetSight {
-    return { target, ...seePartition(target.entry, target.offset, this.#ports.logger) };
-  }
-
-  /** An error, or enough bytes, or bytes in a sealed segment, which more waiting will not increase. */
-  #enough(sights: readonly TargetSight[]): boolean {
-    const { minBytes, maxBytes } = this.#request;
-    let available = 0;
-    for (const { error, found, published } of sights) {
-      if (error !== 'NONE') return true;
-      if (!found || !published) continue;
-      if (found.segmentBaseOffset !== published.segmentBaseOffset) return true;
-      available += found.endPosition - found.position;
-    }
-    return minBytes === 0 || available >= Math.max(1, Math.min(minBytes, maxBytes, ANSWER_BYTES_MAX));
-  }
-
-  #park(sights: readonly TargetSight[]): void {
-    this.#parked = true;
-    this.#ports.counters.parked++;
-    this.#ports.counters.parkings++;
-    for (const { target } of sights) {
-      if (!target.entry) continue;
-      target.entry.waiting.add(this.#look);
-      this.#parkedAt.push(target.entry);
-      target.entry.route?.view.want();
-    }
-    this.#timer = this.#ports.clock.after(this.#deadlineMs - this.#ports.clock.monotonicMs(), this.#look);
-    // An owner may have published between the look and the wish.
-    const missed = sights.some(({ route, published }) => {
-      const now = route?.view.read();
-      return (
-        now?.highWatermark !== published?.highWatermark || now?.logStartOffset !== published?.logStartOffset
-      );
+  news(): void {
+    if (this.#looksLater) return;
+    this.#looksLater = true;
+    this.#ports.defer(() => {
+      this.#looksLater = false;
+      if (this.#parked) this.#look();
     });
-    if (missed) this.#lookAgain();
   }
 
-  #unpark(): void {
+  dismissed(): void {
+    this.cancel();
+  }
+
+  #begin(): void {
+    const request = this.#request;
+    if (request.minBytes === 0 || request.maxWaitMs === 0) {
+      this.#read();
+      return;
+    }
+    const watch = 'watch' in request ? request.watch : listOf(request.targets);
+    this.#watch = watch;
+    watch.attend(this);
+    this.#look();
+  }
+
+  /** Looks at what nobody looked at since something happened to it, and parks unless that is enough. */
+  #look(): void {
+    const watch = this.#watch;
+    if (!watch) return;
+    for (let some = watch.unlooked(); some.length > 0; some = watch.unlooked()) {
+      for (const watched of some) {
+        if (watched.hasEnded) continue;
+        const { entry, offset } = watched.target;
+        const sight = seePartition(entry, offset, this.#ports.logger);
+        if (sight.error === 'NONE') watch.saw(watched, sight);
+        if (sight.error !== 'NONE' || isSealed(sight) || this.#hasEnough(watch)) {
+          this.#read();
+          return;
+        }
+      }
+      for (const watched of some) watch.watch(watched);
+    }
+    if (this.#ports.clock.monotonicMs() >= this.#deadlineMs) this.#read();
+    else if (!this.#parked) this.#park();
+  }
+
+  #hasEnough({ availableBytes }: WatchList<Target>): boolean {
+    const { minBytes, maxBytes } = this.#request;
+    return availableBytes >= Math.max(1, Math.min(minBytes, maxBytes, ANSWER_BYTES_MAX));
+  }
+
+  #park(): void {
+    const { counters, clock } = this.#ports;
+    this.#parked = true;
+    counters.parked++;
+    counters.parkings++;
+    this.#timer = clock.after(this.#deadlineMs - clock.monotonicMs(), this.#endOfWait);
+  }
+
+  #leave(): void {
     if (this.#parked) this.#ports.counters.parked--;
     this.#parked = false;
-    for (const entry of this.#parkedAt) entry.waiting.delete(this.#look);
-    this.#parkedAt = [];
     if (this.#timer) this.#ports.clock.cancel(this.#timer);
     this.#timer = null;
+    const watch = this.#watch;
+    this.#watch = null;
+    watch?.leave(this);
+    if ('targets' in this.#request) watch?.end();
   }
 
   #read(): void {
-    this.#unpark();
+    this.#leave();
     this.#reading = true;
+    const request = this.#request;
+    const isWatch = 'watch' in request;
+    const targets = isWatch ? request.watch.ready().map(({ target }) => target) : request.targets;
+    const mayOmit = isWatch && request.mayOmit;
     this.#ports.inTurn((over) => {
       if (this.#ended) {
         over();
         return;
       }
-      const reading = new Reading(this.#request, this.#ports, (answer) => {
+      const reading = new Reading({ targets, maxBytes: request.maxBytes, mayOmit }, this.#ports, (answer) => {
         if (this.#ended) answer.release();
         else {
           this.#ended = true;
@@ -189,6 +224,19 @@ export class Fetch {
   }
 }
 
+function listOf<Target extends FetchTarget>(targets: readonly Target[]): WatchList<Target> {
+  const watch = new WatchList<Target>();
+  for (const target of targets) watch.add(target);
+  return watch;
+}
+
+/** The partitions that have to be opened. */
+export function unrouted(targets: readonly FetchTarget[]): PartitionEntry[] {
+  const entries: PartitionEntry[] = [];
+  for (const { entry } of targets) if (entry && !entry.route) entries.push(entry);
+  return entries;
+}
+
 /** What was read of a partition, or is to be sent from its file. */
 interface FoundRecords {
   readonly release: () => void;
@@ -196,17 +244,28 @@ interface FoundRecords {
   readonly nextOffset: Offset;
 }
 
+interface ReadingRequest<Target extends FetchTarget> {
+  readonly targets: readonly Target[];
+  readonly maxBytes: number;
+  readonly mayOmit: boolean;
+}
+
 /**
- * The read phase: one partition after the other, each into a run of the read buffer. Batches without records are passed over as
+ * The read phase: one partition after the other into memory of the answer. Batches without records are passed over as
  * long as others follow: some clients do not come further with an answer that has nothing else.
  */
-class Reading {
-  readonly #targets: readonly FetchTarget[];
+class Reading<Target extends FetchTarget> {
+  readonly #targets: readonly Target[];
+  readonly #mayOmit: boolean;
   readonly #ports: FetchPorts;
-  readonly #done: (answer: FetchAnswer) => void;
+  readonly #done: (answer: FetchAnswer<Target>) => void;
   readonly #partitions: Fetched[] = [];
-  /** Of the partitions that have records. */
+  readonly #memory: AnswerMemory;
+  /** Of the slices. */
   readonly #releases: (() => void)[] = [];
+  #hasRecords = false;
+  /** Nothing more is read: there is no memory, or no room for the batch whose turn it was. */
+  #isFull = false;
   #left: number;
   /** The size of the batch that is to be read next, once it is known to be more than was asked for. */
   #firstBatchBytes = 0;
@@ -214,17 +273,23 @@ class Reading {
   /** Of the partition whose turn it is. While it is not its answer yet, it is only batches without records. */
   #read: FoundRecords | null = null;
 
-  constructor({ targets, maxBytes }: FetchRequest, ports: FetchPorts, done: (answer: FetchAnswer) => void) {
+  constructor(
+    { targets, maxBytes, mayOmit }: ReadingRequest<Target>,
+    ports: FetchPorts,
+    done: (answer: FetchAnswer<Target>) => void,
+  ) {
     this.#targets = targets;
+    this.#mayOmit = mayOmit;
     this.#left = Math.min(maxBytes, ANSWER_BYTES_MAX);
     this.#ports = ports;
     this.#done = done;
+    this.#memory = new AnswerMemory(ports.readBuffer);
   }
 
   next(): void {
     for (;;) {
       const target = this.#targets[this.#partitions.length];
-      if (!target) {
+      if (!target || (this.#isFull && this.#mayOmit)) {
         this.#finish();
         return;
       }
@@ -239,36 +304,33 @@ class Reading {
       const { found, route, published } = sight;
       const bound = target.maxBytes === 0 ? READ_BYTES_MAX : Math.min(target.maxBytes, READ_BYTES_MAX);
       const wanted = found ? Math.min(found.endPosition - found.position, bound, this.#left) : 0;
-      if (!found || !route || !published || (wanted <= 0 && this.#releases.length > 0)) {
+      if (!found || !route || !published || (wanted <= 0 && this.#hasRecords)) {
+        if (found) this.#isFull = true;
         this.#add(sight);
         continue;
       }
       const look = { route, published, found, wantedBytes: wanted };
       const sliced = sliceBatches(look, this.#ports.sliceBytesMin, this.#ports);
       if (sliced) {
-        const { slice, nextOffset, release } = sliced;
-        this.#read?.release();
-        this.#read = { records: slice, nextOffset, release };
-        this.#turnBytes += READ_COST_BYTES;
-        this.#ports.readBuffer.counts.slices++;
-        this.#add(sight);
+        this.#addSlice(sight, sliced);
         continue;
       }
-      const run = this.#ports.readBuffer.acquire(Math.max(1, wanted), this.#firstBatchBytes);
-      if (!run) {
+      const part = this.#memory.part(wanted, this.#firstBatchBytes);
+      if (!part) {
         // What was read already goes first; with nothing in hand there is something to wait for.
-        if (this.#releases.length > 0 || this.#read) this.#add(sight);
-        else {
+        if (!this.#hasRecords && !this.#read) {
           this.#ports.readBuffer.whenFree(() => this.next());
           return;
         }
+        this.#isFull = true;
+        this.#add(sight);
         continue;
       }
       const wantedBytes = Math.max(wanted, this.#firstBatchBytes);
-      const read = { route, published, found, run, wantedBytes, offset };
+      const read = { route, published, found, run: part, wantedBytes, offset };
       let arrivedLater = false;
       const isOver = readBatches(read, this.#ports, (result) => {
-        this.#arrived(sight, run, result);
+        this.#arrived(sight, part, result);
         if (arrivedLater) this.next();
       });
       arrivedLater = true;
@@ -276,12 +338,22 @@ class Reading {
     }
   }
 
-  #arrived(sight: Sight, run: ReadRun, result: BatchReadResult): void {
+  #addSlice(sight: Sight, { slice, nextOffset, release }: SlicedBatches): void {
+    this.#read?.release();
+    this.#read = { records: slice, nextOffset, release };
+    this.#releases.push(release);
+    this.#turnBytes += READ_COST_BYTES;
+    this.#ports.readBuffer.counts.slices++;
+    this.#add(sight);
+  }
+
+  #arrived(sight: Sight, part: AnswerPart, result: BatchReadResult): void {
     switch (result.type) {
       case 'read': {
         const { records, nextOffset, isEmptied } = result;
+        part.keep(records.length);
         this.#read?.release();
-        this.#read = { release: run.release, records, nextOffset };
+        this.#read = { release: part.release, records, nextOffset };
         this.#firstBatchBytes = 0;
         this.#turnBytes += Math.max(records.length, READ_COST_BYTES);
         if (!isEmptied) this.#add(sight);
@@ -292,8 +364,11 @@ class Reading {
         return;
       case 'larger':
         // It comes whole, but only as the answer's first. Another look first: the reader may have closed the file meanwhile.
-        if (this.#releases.length > 0) this.#add(sight);
-        else this.#firstBatchBytes = result.batchBytes;
+        if (!this.#hasRecords) this.#firstBatchBytes = result.batchBytes;
+        else {
+          if (result.batchBytes > this.#left) this.#isFull = true;
+          this.#add(sight);
+        }
         return;
     }
   }
@@ -306,18 +381,22 @@ class Reading {
     let records: Piece | null = null;
     if (read && error !== 'NONE') read.release();
     else if (read) {
-      this.#releases.push(read.release);
+      this.#hasRecords = true;
       this.#left -= read.records.length;
       records = read.records;
     }
-    this.#partitions.push({ ...seenOffsets(sight), error, records });
+    const { highWatermark, lastStableOffset, logStartOffset } = seenOffsets(sight);
+    const leavesRecords = records === null && sight.found !== null;
+    this.#partitions.push({ error, highWatermark, lastStableOffset, logStartOffset, records, leavesRecords });
   }
 
   #finish(): void {
     const releases = this.#releases;
     this.#done({
+      targets: this.#targets,
       partitions: this.#partitions,
       release: () => {
+        this.#memory.release();
         for (const release of releases.splice(0)) release();
       },
     });

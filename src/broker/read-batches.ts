@@ -7,6 +7,7 @@ import { type Disk, DiskError } from '../io/disk.js';
 import type { Found } from '../log/log-reader.js';
 import { wholeBatches } from '../log/whole-batches.js';
 import { readBatchBytes, readRecordCount } from '../record/batch-header.js';
+import { READ_BYTES_MIN } from './answer-memory.js';
 import type { ReadBuffer, ReadRun } from './read-buffer.js';
 import type { Route } from './topic-table.js';
 
@@ -48,9 +49,6 @@ export interface BatchReadPorts {
 const HOT_BYTES = 4 * 1024 * 1024;
 /** What a read counts for at least where turns are shared out: its call takes as long as so many bytes from the page cache. */
 export const READ_COST_BYTES = 64 * 1024;
-/** A read is never smaller: it must hold a batch header to tell how large the first batch is. */
-const MINIMUM_READ_BYTES = 64;
-
 /** Reads; true if `done` was called already, false if it will be called in a later turn. */
 export function readBatches(
   read: BatchRead,
@@ -59,7 +57,7 @@ export function readBatches(
 ): boolean {
   const { found, published, run, wantedBytes } = read;
   const availableBytes = found.endPosition - found.position;
-  const length = Math.min(run.bytes.length, Math.max(wantedBytes, MINIMUM_READ_BYTES), availableBytes);
+  const length = Math.min(run.bytes.length, Math.max(wantedBytes, READ_BYTES_MIN), availableBytes);
   const into = run.bytes.subarray(0, length);
   const isCached = found.segmentBaseOffset === published.segmentBaseOffset && availableBytes <= HOT_BYTES;
   const { pace } = read.route;

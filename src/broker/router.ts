@@ -41,6 +41,7 @@ import type { ReadBuffer } from './read-buffer.js';
 import type { ReadPace } from './read-pace.js';
 import { Subscription, type SubscriptionOptions, type SubscriptionPorts } from './subscription.js';
 import { type PartitionEntry, type TopicEntry, TopicTable } from './topic-table.js';
+import type { FetchTarget } from './watch-list.js';
 import { type AppendWaiter, notAppended, WorkerLink } from './worker-link.js';
 
 export interface RouterOptions {
@@ -297,8 +298,12 @@ export class Router {
   // -------------------------------------------------------------------------------------------- fetch, list offsets
 
   /** Starts a fetch; `done` is called once, also with an answer of errors only. It may be called at once. */
-  fetch(request: FetchRequest, connection: Connection, done: (answer: FetchAnswer) => void): Fetch {
-    const { clock, disk, logger, readBuffer, later } = this.options;
+  fetch<Target extends FetchTarget>(
+    request: FetchRequest<Target>,
+    connection: Connection,
+    done: (answer: FetchAnswer<Target>) => void,
+  ): Fetch<Target> {
+    const { clock, disk, logger, readBuffer, defer, later } = this.options;
     const fetch = new Fetch(
       this.#draining ? { ...request, maxWaitMs: 0 } : request,
       {
@@ -309,6 +314,7 @@ export class Router {
         counters: this.counters.fetches,
         withRoutes: (entries, opened) => this.withRoutes(entries, opened),
         inTurn: (read) => connection.readInTurn(read),
+        defer,
         later,
         sliceBytesMin: connection.sendsFilesFrom,
       },

@@ -57,6 +57,7 @@ class Scene extends PartitionScene {
           if (this.turns) this.turns.push(read);
           else read(() => {});
         },
+        defer: (run) => run(),
         later: (run) => this.machine.clock.schedule(0, run),
         sliceBytesMin: this.sliceBytesMin,
       },
@@ -443,6 +444,39 @@ describe('Fetch', () => {
     expect(scene.readBuffer.contended).toBe(true);
     held[0]?.release();
     expect(offsetsIn(second.answer()?.partitions[0]?.records)).toEqual([0, 1]);
+  });
+
+  it('puts small reads of an answer into the same memory', () => {
+    const scene = new Scene({ readBytes: 64 * CHUNK_BYTES });
+    for (const partition of scene.partitions) partition.add(1);
+    const { answer } = scene.fetch({}, [{ index: 0 }, { index: 1 }, { index: 2 }, { index: 2 }]);
+    // Three batches fit into a chunk, and the fourth one does not.
+    expect(scene.readBuffer.bytes - scene.readBuffer.freeBytes).toBe(2 * CHUNK_BYTES);
+    expect(scene.take(answer()).map(({ records }) => offsetsIn(records))).toEqual([[0], [0], [0], [0]]);
+    expect(scene.readBuffer.freeBytes).toBe(scene.readBuffer.bytes);
+  });
+
+  it('looks only at what was woken', () => {
+    const scene = new Scene();
+    for (const partition of scene.partitions) partition.add(1);
+    const targets = [0, 1, 2].map((index) => ({ index }));
+    const asked = scene.fetch({ minBytes: 10 * BATCH_BYTES }, targets);
+    const looks = [0, 0, 0];
+    for (const [index, { entry }] of scene.partitions.entries()) {
+      const { view } = present(entry.route, 'a route');
+      const read = view.read.bind(view);
+      view.read = () => {
+        looks[index] = (looks[index] ?? 0) + 1;
+        return read();
+      };
+    }
+    scene.partition(1).add(3);
+    expect(asked.answer()).toBeNull();
+    // Once to look, once for what comes between the look and the wish.
+    expect(looks).toEqual([0, 2, 0]);
+    scene.partition(2).add(4);
+    const fetched = scene.take(asked.answer());
+    expect(fetched.map(({ records }) => offsetsIn(records))).toEqual([[0], range(0, 4), range(0, 5)]);
   });
 
   it('reads a large first batch once, however long it waits for memory', () => {

@@ -95,7 +95,7 @@ export class PartitionScene {
   /** Reads run when their turn comes; at once while null. */
   turns: ((over: () => void) => void)[] | null = null;
 
-  constructor({ readBytes = 64 * CHUNK_BYTES, pace = READ_LATER } = {}) {
+  constructor({ readBytes = 64 * CHUNK_BYTES, pace = READ_LATER, partitions = PARTITIONS } = {}) {
     this.readBuffer = new ReadBuffer(readBytes, CHUNK_BYTES);
     const broker = toBrokerId(1);
     const state = {
@@ -107,9 +107,9 @@ export class PartitionScene {
     const topicId = toTopicId('o_EPBDsTQkm1Ua--nqUtaQ');
     const { config } = resolveTopicConfig({ topicDefaults: {} }, []);
     const image = { name: 'orders', topicId, internal: false, overrides: {} };
-    this.topics.set({ ...image, partitions: new Array(PARTITIONS).fill(state) }, config);
-    const views = createViews(PARTITIONS);
-    for (let index = 0; index < PARTITIONS; index++) {
+    this.topics.set({ ...image, partitions: new Array(partitions).fill(state) }, config);
+    const views = createViews(partitions);
+    for (let index = 0; index < partitions; index++) {
       const directory = `/data/orders-${index}`;
       const log = this.machine.open({ directory, config: { ...CONFIG, segmentBytes: 20 * BATCH_BYTES } });
       const entry = present(this.topics.partition('orders', index), 'a partition');

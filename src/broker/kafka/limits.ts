@@ -5,9 +5,9 @@ import { OdradekError } from '../../base/errors.js';
 export const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
 /** Partitions that one request names, and that one creates; the latter is Kafka's bound too. */
 export const PARTITIONS_MAX = 10_000;
-/** A fetch of more partitions than this is a large one: it costs memory while it waits, and each look at it costs time. */
+/** A fetch of more partitions than this, without a session, is a large one: it costs memory while it waits. */
 export const LARGE_FETCH_PARTITIONS = 100;
-/** Partitions that large fetches wait for, of all connections together; further ones are answered at once. */
+/** Partitions that large fetches without a session wait for, of all connections together; further ones are answered at once. */
 export const WAITING_PARTITIONS_MAX = 50_000;
 /** Topics that one request names. */
 export const TOPICS_MAX = 100_000;

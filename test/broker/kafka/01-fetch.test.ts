@@ -445,6 +445,135 @@ describe('A fetch session', () => {
     await other.close();
   });
 
+  it('waits for as many bytes as were asked for, a little of each of many partitions', async () => {
+    const count = 2 * LARGE_FETCH_PARTITIONS;
+    const topic = await createTopic(connection, 'little', count);
+    const from = Array.from({ length: count }, (_, partition) => ({ partition }));
+    const { sessionId } = await fetchFrom(connection, topic, from, { sessionId: 0, sessionEpoch: 0 });
+    const other = await KafkaConnection.open(broker.kafka);
+    const batch = batchOf(['little']);
+    const waiting = fetchFrom(connection, topic, [], {
+      ...{ sessionId, sessionEpoch: 1, maxWaitMs: FOREVER_MS, minBytes: 3 * batch.length },
+    });
+    for (const index of [count - 1, 5]) {
+      await append(other, topic, batch, { index });
+      await other.ask(metadata, 13, { topics: [] });
+      expect(connection.unanswered).toBe(1);
+    }
+    await append(other, topic, batch, { index: 70 });
+    expect(told(await waiting)).toEqual([5, 70, count - 1].map((index) => [index, 0, 'little']));
+    // Those that gave records come after the others.
+    await append(other, topic, batchOf(['first']), { index: 90 });
+    const again = await fetchFrom(connection, topic, [{ partition: 5, offset: 1 }], {
+      sessionId,
+      sessionEpoch: 2,
+    });
+    expect(told(again)).toEqual([
+      [90, 0, 'first'],
+      [70, 0, 'little'],
+      [count - 1, 0, 'little'],
+    ]);
+    await other.close();
+  });
+
+  it('brings a little of each of very many partitions in one answer', async () => {
+    const count = 700;
+    const topic = await createTopic(connection, 'each', count);
+    const from = Array.from({ length: count }, (_, partition) => ({ partition }));
+    const options = { maxBytes: 16 * MIB };
+    const { sessionId } = await fetchFrom(connection, topic, from, {
+      ...options,
+      sessionId: 0,
+      sessionEpoch: 0,
+    });
+    await Promise.all(
+      from.map(({ partition }) => append(connection, topic, batchOf(['x']), { index: partition })),
+    );
+    const answer = await fetchFrom(connection, topic, [], { ...options, sessionId, sessionEpoch: 1 });
+    expect(told(answer)).toEqual(from.map(({ partition }) => [partition, 0, 'x']));
+  });
+
+  it('finds a topic that was created anew under its name, but not under its id', async () => {
+    const admin = await KafkaConnection.open(broker.kafka);
+    for (const version of [12, LATEST_FETCH]) {
+      const byId = version >= BY_ID;
+      const topic = await createTopic(connection, `anew-${version}`);
+      await append(connection, topic, batchOf(['old']));
+      const { sessionId } = await fetchFrom(connection, topic, [{ offset: 1 }], {
+        ...{ version, sessionId: 0, sessionEpoch: 0 },
+      });
+      let sessionEpoch = 1;
+      const next = (from: readonly FetchFrom[], maxWaitMs = 0) =>
+        fetchFrom(connection, topic, from, { version, sessionId, sessionEpoch: sessionEpoch++, maxWaitMs });
+      expect(told(await next([])), `v${version}`).toEqual([]);
+      const waiting = next([], FOREVER_MS);
+      await admin.ask(deleteTopics, 6, { topics: [{ name: topic.name }], timeoutMs: 30_000 });
+      const unknown = byId ? 100 : 3;
+      expect([unknown, 6], `v${version}`).toContain((await waiting).responses[0]?.partitions[0]?.errorCode);
+      expect(told(await next([])), `v${version}`).toEqual([[0, unknown]]);
+      const anew = await createTopic(connection, topic.name);
+      expect(told(await next([])), `v${version}`).toEqual([[0, byId ? 100 : 1]]);
+      await append(connection, anew, batchOf(['new']));
+      expect(told(await next([{}])), `v${version}`).toEqual([byId ? [0, 100] : [0, 0, 'new']]);
+    }
+    await admin.close();
+  });
+
+  it('goes on when the workers have died, and their partitions are open again', async () => {
+    const topic = await createTopic(connection, 'reopened', 4);
+    const from = [0, 1, 2, 3].map((partition) => ({ partition }));
+    const { sessionId } = await fetchFrom(connection, topic, from, { sessionId: 0, sessionEpoch: 0 });
+    const other = await KafkaConnection.open(broker.kafka);
+    let sessionEpoch = 1;
+    const next = async (maxWaitMs: number) => {
+      const answer = await fetchFrom(connection, topic, [], {
+        sessionId,
+        sessionEpoch: sessionEpoch++,
+        maxWaitMs,
+      });
+      expect(answer.errorCode).toBe(0);
+      return told(answer);
+    };
+    for (const [offset, value] of ['one', 'two'].entries()) {
+      const waiting = next(FOREVER_MS);
+      await other.ask(metadata, 13, { topics: [] });
+      expect(connection.unanswered).toBe(1);
+      for (const worker of broker.partitionWorkers) await broker.killPartitionWorker(worker);
+      expect((await waiting).map(([, errorCode]) => errorCode)).toContain(6);
+      // Whoever asks has them opened. Errors are repeated until there are none.
+      while ((await next(0)).length > 0);
+      const news = next(FOREVER_MS);
+      expect(await append(other, topic, batchOf([value]), { index: 2 })).toMatchObject({ errorCode: 0 });
+      expect(await news).toEqual([[2, 0, value]]);
+      const read = [{ partition: 2, offset: offset + 1 }];
+      const options = { sessionId, sessionEpoch: sessionEpoch++ };
+      expect(told(await fetchFrom(connection, topic, read, options))).toEqual([]);
+    }
+    await other.close();
+  });
+
+  it('answers a request that waits when the next one of the session comes, on whatever connection', async () => {
+    const topic = await createTopic(connection, 'overtaken', 2);
+    const from = [{}, { partition: 1 }];
+    const { sessionId } = await fetchFrom(connection, topic, from, { sessionId: 0, sessionEpoch: 0 });
+    const other = await KafkaConnection.open(broker.kafka);
+    const waits = (on: KafkaConnection, sessionEpoch: number) =>
+      fetchFrom(on, topic, [], { sessionId, sessionEpoch, maxWaitMs: FOREVER_MS });
+    const first = waits(connection, 1);
+    await other.ask(metadata, 13, { topics: [] });
+    const second = waits(other, 2);
+    expect(told(await first)).toEqual([]);
+    await append(connection, topic, batchOf(['news']), { index: 1 });
+    expect(told(await second)).toEqual([[1, 0, 'news']]);
+    // So does the end of the session.
+    const offset = { partition: 1, offset: 1 };
+    const last = fetchFrom(other, topic, [offset], { sessionId, sessionEpoch: 3, maxWaitMs: FOREVER_MS });
+    await connection.ask(metadata, 13, { topics: [] });
+    await fetchFrom(connection, topic, from, { sessionId, sessionEpoch: -1 });
+    expect(told(await last)).toEqual([]);
+    await other.close();
+  });
+
   it('is known on other connections, by its id and the number of the request', async () => {
     const topic = await createTopic(connection, 'known');
     const { sessionId } = await fetchFrom(connection, topic, [{}], { sessionId: 0, sessionEpoch: 0 });

@@ -1,21 +1,31 @@
 import { describe, expect, it } from 'vitest';
+import { present } from '../../../src/base/assert.js';
+import { NO_EPOCH } from '../../../src/base/ids.js';
 import { seededRandom } from '../../../src/base/random.js';
 import { SimulatedClock } from '../../../src/base/simulated-clock.js';
-import { FetchSessions, type Session, tell } from '../../../src/broker/kafka/fetch-sessions.js';
+import type { Fetched } from '../../../src/broker/fetch.js';
+import {
+  type AskedPartition,
+  FetchSessions,
+  type Session,
+  tell,
+} from '../../../src/broker/kafka/fetch-sessions.js';
 import { ZERO_UUID } from '../../../src/protocol/kafka/schema.js';
 import { chance, pick, withSeeds } from '../../actor/seeds.js';
 
 const MINUTE_MS = 60_000;
 
-const partition = (index: number, fetchOffset = 0) => ({
+const partition = (index: number, offset = 0): AskedPartition => ({
   key: `orders/${index}`,
   topic: 'orders',
   topicId: ZERO_UUID,
   partition: index,
   currentLeaderEpoch: -1,
-  fetchOffset,
   lastFetchedEpoch: -1,
-  partitionMaxBytes: 1000,
+  offset,
+  maxBytes: 1000,
+  entry: undefined,
+  soundEpoch: NO_EPOCH,
 });
 
 const partitions = (count: number) => Array.from({ length: count }, (_, index) => partition(index));
@@ -42,7 +52,8 @@ class Scene {
 
 const error = (opened: ReturnType<FetchSessions['open']>) =>
   opened.type === 'refused' ? opened.error : null;
-const indexes = ({ partitions: known }: Session) => [...known.values()].map(({ asked }) => asked.partition);
+/** Of the partitions that may have news, in the order in which they are read. */
+const indexes = ({ watch }: Session) => watch.ready().map(({ target }) => target.partition);
 
 describe('FetchSessions', () => {
   it('has no session for those who want none', () => {
@@ -74,7 +85,7 @@ describe('FetchSessions', () => {
     if (!session) throw new Error('no session');
     scene.ask(session.id, 1, { partitions: [partition(1, 50), partition(9)], forgotten: [partition(0)] });
     expect(indexes(session)).toEqual([1, 2, 9]);
-    expect([...session.partitions.values()][0]?.asked.fetchOffset).toBe(50);
+    expect(session.watch.ready()[0]?.target.offset).toBe(50);
     expect(scene.sessions.partitionCount).toBe(3);
     // Forgotten and asked for in one request: it is read.
     scene.ask(session.id, 2, { partitions: [partition(9, 7)], forgotten: [partition(9), partition(77)] });
@@ -88,21 +99,28 @@ describe('FetchSessions', () => {
     const scene = new Scene();
     const session = scene.create(3);
     if (!session) throw new Error('no session');
-    const answer = { error: false, hasRecords: false, highWatermark: 5, logStartOffset: 0 };
-    expect(tell(session, partition(0), answer)).toBe(true);
-    expect(tell(session, partition(0), answer)).toBe(false);
-    expect(tell(session, partition(0), { ...answer, highWatermark: 6 })).toBe(true);
-    expect(tell(session, partition(0), { ...answer, highWatermark: 6, logStartOffset: 1 })).toBe(true);
+    const asked = [0, 1].map((index) => present(session.partitions.get(`orders/${index}`), 'it').target);
+    const [first, second] = [present(asked[0], 'one'), present(asked[1], 'two')];
+    const answer: Fetched = {
+      ...{ error: 'NONE', highWatermark: 5, lastStableOffset: 5, logStartOffset: 0 },
+      ...{ records: null, leavesRecords: false },
+    };
+    expect(tell(session, first, answer)).toBe(true);
+    expect(tell(session, first, answer)).toBe(false);
+    expect(tell(session, first, { ...answer, highWatermark: 6 })).toBe(true);
+    expect(tell(session, first, { ...answer, highWatermark: 6, logStartOffset: 1 })).toBe(true);
     expect(indexes(session)).toEqual([0, 1, 2]);
-    const records = { ...answer, highWatermark: 6, logStartOffset: 1, hasRecords: true };
-    expect(tell(session, partition(0), records)).toBe(true);
-    expect(tell(session, partition(0), records)).toBe(true);
+    const records = { ...answer, highWatermark: 6, logStartOffset: 1, records: Buffer.alloc(1) };
+    expect(tell(session, first, records)).toBe(true);
+    expect(tell(session, first, records)).toBe(true);
     expect(indexes(session)).toEqual([1, 2, 0]);
-    const failed = { error: true, hasRecords: false, highWatermark: -1, logStartOffset: -1 };
-    expect(tell(session, partition(1), failed)).toBe(true);
-    expect(tell(session, partition(1), failed)).toBe(true);
-    expect(tell(session, partition(1), answer)).toBe(true);
-    expect(tell(session, partition(1), answer)).toBe(false);
+    const failed: Fetched = { ...answer, error: 'OFFSET_OUT_OF_RANGE' };
+    expect(tell(session, second, failed)).toBe(true);
+    expect(tell(session, second, failed)).toBe(true);
+    expect(tell(session, second, null)).toBe(true);
+    expect(tell(session, second, null)).toBe(true);
+    expect(tell(session, second, answer)).toBe(true);
+    expect(tell(session, second, answer)).toBe(false);
   });
 
   it('drops the session that was idle longest for a new one, once it was idle for two minutes', () => {

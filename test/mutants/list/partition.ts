@@ -4,6 +4,7 @@ import type { Mutant } from '../mutant.js';
 const ACTOR = 'test/partition/partition-actor.test.ts';
 const HOST = 'test/partition/partition-host.test.ts';
 const LINK = 'test/broker/worker-link.test.ts';
+const WATCH = 'test/broker/watch-list.test.ts';
 const RING = 'test/actor/descriptor-ring.test.ts';
 const VIEW = 'test/actor/view.test.ts';
 const WRITE_BUFFER = 'test/partition/write-buffer.test.ts';
@@ -389,6 +390,30 @@ export const PARTITION_MUTANTS: readonly Mutant[] = [
     piece: ' && near.baseOffset <= highWatermark) {',
     replacement: ') {',
     caughtBy: { file: READER, name: 'reaches nearly as far by the index' },
+  },
+  {
+    name: 'watched-without-a-wish',
+    wrong: 'A partition rests without its owner being asked to tell of news.',
+    file: 'src/broker/watch-list.ts',
+    piece: '      view.want();\n',
+    replacement: '',
+    caughtBy: { file: WATCH, name: 'lets rest what was told' },
+  },
+  {
+    name: 'rests-whatever-was-published',
+    wrong: 'What was published between a look and the wish is missed.',
+    file: 'src/broker/watch-list.ts',
+    piece: 'return now?.highWatermark === seenHighWatermark && now.logStartOffset === seenLogStartOffset;',
+    replacement: 'return now !== null;',
+    caughtBy: { file: WATCH, name: 'keeps ready what is not any more as it was told' },
+  },
+  {
+    name: 'bytes-of-an-earlier-wait',
+    wrong: 'A wait counts bytes that were there in an earlier one.',
+    file: 'src/broker/watch-list.ts',
+    piece: '    this.#waitNumber++;\n',
+    replacement: '',
+    caughtBy: { file: WATCH, name: 'counts in a wait only what was seen in it' },
   },
   {
     name: 'slice-kept-for-ever',
