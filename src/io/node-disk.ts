@@ -61,10 +61,10 @@ function toDiskError(error: unknown, path: string, action: string): DiskError {
 }
 
 /**
- * The error of a sync that has begun: what it should have written is in doubt, even if the system (a file system in user space) gives
- * a reason that means something else before.
+ * The error of a write or a sync that has begun: what it should have written is in doubt, even if the system (a file system in user space)
+ * gives a reason that means something else before.
  */
-function toSyncError(error: unknown, path: string, action: string): DiskError {
+function toWriteError(error: unknown, path: string, action: string): DiskError {
   const failure = toDiskError(error, path, action);
   if (!failure.lacksDescriptors) return failure;
   return new DiskError('EOTHER', path, `cannot ${action} (it has begun)`, failure);
@@ -162,8 +162,8 @@ export class NodeDisk implements Disk {
   }
 
   write(file: DiskFile, position: number, pieces: readonly Uint8Array[]): void {
+    const descriptor = this.#writable(file);
     try {
-      const descriptor = this.#files.descriptor(own(file));
       const bytes = totalOf(pieces);
       if (bytes === 0) return;
       if (bytes <= this.#writePieceBytes && pieces.length <= VECTORS_MAX) {
@@ -171,6 +171,14 @@ export class NodeDisk implements Disk {
       } else {
         writeCut(descriptor, position, pieces, this.#writePieceBytes);
       }
+    } catch (error) {
+      throw toWriteError(error, file.path, 'write');
+    }
+  }
+
+  #writable(file: DiskFile): number {
+    try {
+      return this.#files.descriptor(own(file));
     } catch (error) {
       throw toDiskError(error, file.path, 'write');
     }
@@ -248,7 +256,7 @@ export class NodeDisk implements Disk {
       fs.fdatasync(descriptor, (error) => {
         this.#syncs++;
         this.#syncSeconds += (performance.now() - begunMs) / 1000;
-        finish(error && toSyncError(error, file.path, 'sync'));
+        finish(error && toWriteError(error, file.path, 'sync'));
       });
     });
   }
@@ -290,7 +298,7 @@ export class NodeDisk implements Disk {
   }
 
   #syncDirectoryNow(path: string, done: DiskDone): void {
-    const finish = (error: unknown, toError = toSyncError): void => {
+    const finish = (error: unknown, toError = toWriteError): void => {
       const ignored = error !== null && CANNOT_SYNC_DIRECTORY.has(systemCode(error));
       done(error === null || ignored ? null : toError(error, path, 'sync the folder'));
     };

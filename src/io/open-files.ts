@@ -6,7 +6,8 @@
 //
 // A file may have been written to and not synced when its descriptor is closed. If the system cannot write that to the disk, Linux
 // tells the next sync, though its descriptor was opened later (errseq_t, since 4.17, as long as it remembers the file). Some file
-// systems (NFS, FUSE) say it when the descriptor is closed, and then never again: so that is kept for the next sync.
+// systems (NFS, FUSE) say it when the descriptor is closed, and then never again: so that is kept for the next sync, or for whoever
+// closes the file without one.
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
 import { assert } from '../base/assert.js';
@@ -43,6 +44,8 @@ export class OpenFile implements DiskFile {
   identity: FileIdentity | null = null;
   /** What the system said when a descriptor was closed: what was written may be lost. */
   closeError: unknown = null;
+  /** Someone heard of that. */
+  isTold = false;
 
   constructor(path: string, mode: 'read' | 'write') {
     this.path = path;
@@ -184,7 +187,10 @@ export class OpenFiles {
     assert(file.expected > 0, `no operation is expected: ${file.path}`);
     file.expected--;
     const descriptor = this.#use(file);
-    if (file.closeError !== null) throw file.closeError;
+    if (file.closeError !== null) {
+      file.isTold = true;
+      throw file.closeError;
+    }
     return descriptor;
   }
 
@@ -204,12 +210,16 @@ export class OpenFiles {
     return found !== undefined && isSame(identity, found);
   }
 
-  /** Ends the handle; its descriptor is closed once no operation uses it. */
+  /**
+   * Ends the handle; its descriptor is closed once no operation uses it. Throws the system's error, also one of an earlier descriptor of the
+   * file of which no sync has told.
+   */
   close(file: OpenFile): void {
     assert(!file.closed, `closed twice: ${file.path}`);
     file.closed = true;
     this.#files.delete(file);
     if (file.operations === 0) this.#detach(file);
+    if (file.closeError !== null && !file.isTold) throw file.closeError;
   }
 
   /** Announces a rename. The answer must be called with its outcome. */
@@ -306,7 +316,13 @@ export class OpenFiles {
       const isBusy = file.operations > file.expected;
       // One that was closed is not known by its path any more, should that change.
       if (isBusy || file.closed || file.unlinked || file === this.#newest) continue;
-      this.#detach(file);
+      try {
+        this.#detach(file);
+      } catch (error) {
+        // Not the fault of the call for which it is closed, which is about another file.
+        if (systemCode(error) === 'EBADF') throw error;
+        file.closeError ??= error;
+      }
       return true;
     }
     return false;
@@ -318,12 +334,6 @@ export class OpenFiles {
     file.descriptor = null;
     this.#recent.delete(file);
     if (this.#newest === file) this.#newest = null;
-    try {
-      closeSync(descriptor);
-    } catch (error) {
-      // Not the fault of the call in which it is closed, which may be about another file. Whoever ends a handle has synced before.
-      if (systemCode(error) === 'EBADF') throw error;
-      file.closeError ??= error;
-    }
+    closeSync(descriptor);
   }
 }

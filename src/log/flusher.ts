@@ -59,7 +59,7 @@ export interface FlusherOptions {
 
 const ignore = (): void => {};
 
-/** So often a step is tried for which there is no descriptor: for six seconds with the pauses between, each twice the one before. */
+/** So often a step is tried for which there is no descriptor: for five and a half seconds with the pauses, each twice the one before. */
 const TRIES_MAX = 10;
 const PAUSE_MS_MIN = 50;
 const PAUSE_MS_MAX = 1000;
@@ -165,16 +165,19 @@ export class Flusher {
         if (error instanceof DiskError) goOffline(error);
         next(error);
       };
-    const syncs = dirty.map(
-      (segment): Step =>
-        (next) =>
-          segment.sync(indexFailed, next),
-    );
-    const steps = syncs.map(
-      (sync): Step =>
-        (next) =>
-          this.#patiently(sync, orOffline(next)),
-    );
+    const orIncomplete =
+      (next: StepDone): StepDone =>
+      (error) => {
+        if (error) indexFailed(error);
+        next(null);
+      };
+    const steps = dirty.flatMap((segment): Step[] => {
+      const indexes: Step = (next) => segment.syncIndexes(indexFailed, next);
+      return [
+        (next) => this.#patiently((then) => segment.sync(then), orOffline(next)),
+        (next) => this.#patiently(indexes, orIncomplete(next)),
+      ];
+    });
     for (const segment of segments) this.#newNames = segment.takeNewNames() || this.#newNames;
     steps.push(
       ...files.map(
@@ -213,7 +216,8 @@ export class Flusher {
     this.#patiently(
       (then) => disk.syncDirectory(directory, then),
       (failed) => {
-        const error = failed instanceof DiskError ? failed : null;
+        assert(failed === null || failed instanceof DiskError, "a sync fails with the disk's error");
+        const error = failed;
         if (error && hasSegments) goOffline(error);
         inTurn(
           files,

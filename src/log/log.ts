@@ -343,8 +343,12 @@ export class Log {
 
   #cutBack(segment: Segment, cause: DiskError): void {
     try {
-      // Without a descriptor nothing was written; and to cut the file takes one too.
-      if (!cause.lacksDescriptors) segment.cutBack();
+      if (cause.lacksDescriptors) {
+        // To cut the file would take one too.
+        this.#warn('append failed, nothing was written', cause.message);
+        return;
+      }
+      segment.cutBack();
       if (cause.isFull) return; // Which is said for the data directory as a whole.
       this.#warn('append failed, the log was cut back to its last batch', cause.message);
     } catch (error) {
@@ -444,7 +448,7 @@ export class Log {
   /**
    * Makes all that was appended so far durable and moves the recovery point: data, then indexes, the epoch checkpoint and the
    * producer snapshot of the last roll, then all names. Calls at a time share one pass. A data sync that fails takes the
-   * log offline, because a file system may have dropped what it could not write. A lack of descriptors may pass for six seconds.
+   * log offline, because a file system may have dropped what it could not write. A lack of descriptors may pass for five seconds.
    */
   flush(done: StepDone): void {
     assert(!this.#closed, `${this.#options.directory} is closed`);
@@ -572,7 +576,10 @@ export class Log {
       ...removalOfEnd(this.#disk, this.#options.directory, this.#segments.slice(kept.length)),
       (next) => {
         this.#cutTo(offset, kept);
-        this.#active.sync(this.#indexFailed, next);
+        this.#active.sync((error) => {
+          if (error) next(error);
+          else this.#active.syncIndexes(this.#indexFailed, next);
+        });
       },
       (next) => this.#restoreProducers(next),
     ];

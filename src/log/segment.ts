@@ -327,45 +327,47 @@ export class Segment {
   }
 
   /**
-   * Seals this segment, and returns the one that follows. Throws DiskError: then this one stays as it is, because there cannot be
-   * another one, or because its time index would lead readers astray. `indexFailed` hears of an index that is only not complete.
+   * Seals this segment, and returns the one that follows. Throws DiskError: then this one is not sealed, because there cannot be
+   * another one, or because there is no descriptor with which to keep its time index from leading readers astray. `indexFailed` hears
+   * of an index that is not complete.
    */
   seal(logEndOffset: Offset, nowMs: number, indexFailed: (error: unknown) => void): Segment {
     try {
       this.finishIndexes();
     } catch (error) {
-      if (this.#timesEndEarly) throw error;
+      if (this.#timesEndEarly && error instanceof DiskError && error.lacksDescriptors) throw error;
       indexFailed(error);
     }
     // Last, because readers take it for the end of this one as soon as it is there.
     return Segment.create(this.#disk, this.#directory, logEndOffset, nowMs);
   }
 
-  /**
-   * Syncs the batches, then the index files as far as they were written: index entries in memory are not worth a sync, readers
-   * and recovery do without them. Throws DiskError if a file cannot be opened. An index that fails is told to
-   * `indexFailed` and is no error.
-   */
-  sync(indexFailed: (error: DiskError) => void, done: (error: Error | null) => void): void {
+  /** Syncs the batches. Throws DiskError if the file cannot be opened. */
+  sync(done: (error: DiskError | null) => void): void {
     const syncedBytes = this.#bytes;
-    const syncIndexes = (): void => {
-      const dirty = [this.#offsetIndex.entries, this.#timeIndex.entries].filter((entries) => entries.dirty);
-      inTurn(
-        dirty,
-        (entries, next) => {
-          entries.sync((error) => {
-            if (error) indexFailed(error);
-            next(null);
-          });
-        },
-        done,
-      );
-    };
     this.#disk.sync(this.#log(), (error) => {
-      if (error) return done(error);
-      this.#syncedBytes = Math.max(this.#syncedBytes, syncedBytes);
-      syncIndexes();
+      if (!error) this.#syncedBytes = Math.max(this.#syncedBytes, syncedBytes);
+      done(error);
     });
+  }
+
+  /**
+   * Syncs the index files as far as they were written: index entries in memory are not worth a sync, readers and recovery do without
+   * them. An index that fails is told to `indexFailed` and is no error; one for which there is no descriptor has not been tried.
+   */
+  syncIndexes(indexFailed: (error: DiskError) => void, done: (error: Error | null) => void): void {
+    const dirty = [this.#offsetIndex.entries, this.#timeIndex.entries].filter((entries) => entries.dirty);
+    inTurn(
+      dirty,
+      (entries, next) => {
+        entries.sync((error) => {
+          if (error?.lacksDescriptors) return next(error);
+          if (error) indexFailed(error);
+          next(null);
+        });
+      },
+      done,
+    );
   }
 
   /** Its files are about to be replaced: nothing of them needs a sync any more. */

@@ -65,14 +65,22 @@ describe('NodeDisk, when the system fails', () => {
     expect(disk.syncs.count).toBe(1);
   });
 
-  it('takes no notice of that where a file is given up, but of a descriptor that is not its own', () => {
+  it('tells who closes a file what no sync of it has told', async () => {
     const { disk, file } = twoFiles();
     failures.close.push('EIO');
-    disk.close(file);
+    expect(() => disk.close(file)).toThrow('EIO');
     expect(disk.openDescriptors).toBe(0);
-    const other = disk.open(join(root, 'b'), 'write');
+    const evicted = disk.open(join(root, 'b'), 'write');
+    failures.close.push('EIO');
+    const other = disk.open(join(root, 'c'), 'write');
+    expect(() => disk.close(evicted)).toThrow('EIO');
+    failures.close.push('EIO');
+    disk.open(join(root, 'd'), 'write');
+    expect(await finish((done) => disk.sync(other, done))).toMatchObject({ code: 'EIO' });
+    disk.close(other);
+    const last = disk.open(join(root, 'e'), 'write');
     failures.close.push('EBADF');
-    expect(() => disk.close(other)).toThrow('EBADF');
+    expect(() => disk.close(last)).toThrow('EBADF');
   });
 
   it('never takes a sync that has begun for one that has not', async () => {

@@ -125,6 +125,20 @@ describe('Flusher', () => {
       expect(machine.open({ config: ONE_SEGMENT, recovery: from(9) }).logEndOffset).toBe(9);
     });
 
+    it('waits for one for an index, too, but is not offline without', () => {
+      for (const times of [4, 1000]) {
+        const { machine, log } = opened();
+        log.roll();
+        machine.disk.failNext({ operation: 'sync', path: /\.timeindex$/, code: 'EMFILE', times });
+        expect(machine.wait((done) => log.flush(done))).toBeNull();
+        const gaps = machine.logger.lines.filter(({ message }) =>
+          message.startsWith('an index could not be written'),
+        );
+        expect([log.offline, log.recoveryPoint, gaps.length > 0]).toEqual([null, 9, times > 4]);
+        expect(waits(machine)).toBeGreaterThan(0);
+      }
+    });
+
     it('flushes with the batches what came while it waited, if that is on time', () => {
       const { machine, log } = opened();
       machine.disk.failNext({ operation: 'sync', path: /\.log$/, code: 'EMFILE', times: 3 });

@@ -212,26 +212,37 @@ describe('Log', () => {
       expect(machine.open({ config }).logEndOffset).toBe(200);
     });
 
-    it('seals no segment whose time index ends too early, and can be neither completed nor emptied', () => {
-      const config = { ...CONFIG, segmentBytes: 1_000_000, indexIntervalBytes: 1 };
-      for (const code of ['EMFILE', 'EIO'] as const) {
+    describe('when its time index ends too early, and can be neither completed nor emptied', () => {
+      const config = { ...CONFIG, segmentBytes: 18 * 76, indexIntervalBytes: 1 };
+      const opened = () => {
         const machine = new LogMachine();
         const log = machine.open({ config });
         log.append(batches(0, 9));
         machine.wait((done) => log.close(done));
         const again = machine.open({ config });
         again.append(batches(9, 9));
-        machine.disk.failNext({ operation: 'open', path: /\.timeindex$/, code, times: 2 });
-        expect(() => again.roll()).toThrow(code);
-        expect([again.segmentCount, again.activeSegmentBaseOffset, again.offline]).toEqual([1, 0, null]);
-        again.roll();
-        expect(again.segmentCount).toBe(2);
+        return { machine, log: again };
+      };
+
+      it('seals no segment for lack of a descriptor', () => {
+        const { machine, log } = opened();
+        machine.disk.failNext({ operation: 'open', path: /\.timeindex$/, code: 'EMFILE', times: 2 });
+        expect(log.append(batches(18, 1))).toMatchObject({ appended: 0, error: { code: 'EMFILE' } });
+        expect([log.segmentCount, log.activeSegmentBaseOffset, log.offline]).toEqual([1, 0, null]);
+        expect(log.append(batches(18, 1))).toMatchObject({ appended: 1, error: null });
+        expect(log.segmentCount).toBe(2);
         // Readers take the last entry for the greatest timestamp.
         expect(machine.disk.contents(file('00000000000000000000.timeindex')).length).toBe(0);
-        again.append(batches(18, 1));
-        expect(machine.wait((done) => again.close(done))).toBeNull();
+        expect(machine.wait((done) => log.close(done))).toBeNull();
         expect(machine.bytes()).toEqual(concat(batches(0, 19)));
-      }
+      });
+
+      it.each(['EIO', 'EACCES'] as const)('goes on after any other error: %s', (code) => {
+        const { machine, log } = opened();
+        machine.disk.failNext({ operation: 'open', path: /\.timeindex$/, code, times: 2 });
+        expect(log.append(batches(18, 1))).toMatchObject({ appended: 1, error: null });
+        expect([log.segmentCount, log.offline]).toEqual([2, null]);
+      });
     });
 
     it('stays with the full segment while a new one cannot be made', () => {

@@ -174,9 +174,9 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     wrong:
       'A segment is sealed though its time index ends too early: readers by time pass over its last records.',
     file: 'src/log/segment.ts',
-    piece: 'if (this.#timesEndEarly) throw error;',
+    piece: 'if (this.#timesEndEarly && error instanceof DiskError && error.lacksDescriptors) throw error;',
     replacement: '',
-    caughtBy: { file: LOG, name: 'seals no segment whose time index ends too early' },
+    caughtBy: { file: LOG, name: 'seals no segment for lack of a descriptor' },
   },
   {
     name: 'index-made-anew-without-a-flush',
