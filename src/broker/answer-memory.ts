@@ -24,7 +24,7 @@ const roomOf = ({ run, usedBytes }: SharedRun): number => run.bytes.length - use
 export class AnswerMemory {
   readonly #buffer: ReadBuffer;
   readonly #runs = new Set<SharedRun>();
-  /** The run with the most room. */
+  /** The run that has had the most room; null if that was given back. */
   #open: SharedRun | null = null;
 
   constructor(buffer: ReadBuffer) {
@@ -36,7 +36,8 @@ export class AnswerMemory {
     const open = this.#open;
     if (open && roomOf(open) >= Math.max(wantedBytes, neededBytes, READ_BYTES_MIN)) return this.#partOf(open);
     const run = this.#buffer.acquire(Math.max(1, wantedBytes), neededBytes);
-    if (!run) return null;
+    if (!run)
+      return open && roomOf(open) >= Math.max(neededBytes, READ_BYTES_MIN) ? this.#partOf(open) : null;
     const shared = { run, usedBytes: 0, parts: 0 };
     this.#runs.add(shared);
     return this.#partOf(shared);

@@ -20,7 +20,7 @@ import { type BatchReadResult, READ_COST_BYTES, readBatches } from './read-batch
 import type { ReadBuffer } from './read-buffer.js';
 import { type SlicedBatches, sliceBatches } from './slice-batches.js';
 import type { PartitionEntry } from './topic-table.js';
-import { type Attendant, type FetchTarget, WatchList } from './watch-list.js';
+import { type Attendant, type FetchTarget, type Watched, WatchList } from './watch-list.js';
 
 interface FetchBounds {
   readonly minBytes: number;
@@ -94,6 +94,8 @@ export class Fetch<Target extends FetchTarget = FetchTarget> implements Attendan
   readonly #deadlineMs: number;
   /** The request's, or one of its own. */
   #watch: WatchList<Target> | null = null;
+  /** All of the latter. */
+  readonly #own: Watched<Target>[] = [];
   #timer: Timer | null = null;
   #ended = false;
   #reading = false;
@@ -148,7 +150,8 @@ export class Fetch<Target extends FetchTarget = FetchTarget> implements Attendan
       this.#read();
       return;
     }
-    const watch = 'watch' in request ? request.watch : listOf(request.targets);
+    const watch = 'watch' in request ? request.watch : new WatchList<Target>();
+    if ('targets' in request) for (const target of request.targets) this.#own.push(watch.add(target));
     this.#watch = watch;
     watch.attend(this);
     this.#look();
@@ -196,7 +199,7 @@ export class Fetch<Target extends FetchTarget = FetchTarget> implements Attendan
     const watch = this.#watch;
     this.#watch = null;
     watch?.leave(this);
-    if ('targets' in this.#request) watch?.end();
+    if ('targets' in this.#request) watch?.end(this.#own);
   }
 
   #read(): void {
@@ -222,12 +225,6 @@ export class Fetch<Target extends FetchTarget = FetchTarget> implements Attendan
       reading.next();
     });
   }
-}
-
-function listOf<Target extends FetchTarget>(targets: readonly Target[]): WatchList<Target> {
-  const watch = new WatchList<Target>();
-  for (const target of targets) watch.add(target);
-  return watch;
 }
 
 /** The partitions that have to be opened. */

@@ -49,6 +49,7 @@ export interface BatchReadPorts {
 const HOT_BYTES = 4 * 1024 * 1024;
 /** What a read counts for at least where turns are shared out: its call takes as long as so many bytes from the page cache. */
 export const READ_COST_BYTES = 64 * 1024;
+
 /** Reads; true if `done` was called already, false if it will be called in a later turn. */
 export function readBatches(
   read: BatchRead,

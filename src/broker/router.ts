@@ -500,7 +500,9 @@ export class Router {
     entry.route = null;
     if (route) {
       route.reader.close();
-      this.#bySlot.get(route.link.index)?.delete(route.slot);
+      const slots = this.#bySlot.get(route.link.index);
+      // Another partition may have it by now.
+      if (slots?.get(route.slot) === entry) slots.delete(route.slot);
     }
     entry.wake();
   }

@@ -107,7 +107,7 @@ export class WatchList<Target extends FetchTarget> {
   }
 
   /** Ends the wait, and lets go of all: `all` are those that were added and not removed. Whoever still reads may {@link tell}. */
-  end(all: Iterable<Watched<Target>> = this.#line): void {
+  end(all: Iterable<Watched<Target>>): void {
     this.dismiss();
     this.#hasEnded = true;
     for (const watched of all) this.remove(watched);

@@ -14,9 +14,35 @@ const WAIT_BYTES = 4 * 1024;
 const COPY_BYTES = 64 * 1024;
 /** A socket that takes nothing has no room. If it takes nothing again, after it had room, it may never take anything. */
 const REFUSALS_MAX = 1;
+/** Pieces of bytes up to this size are copied together, where an output has more than a few. */
+const SMALL_BYTES = 4 * 1024;
+const FEW_PIECES = 16;
 /** With more, a near peer that reads slowly seems to read nothing for long; with less there are more wake-ups. */
 const NEAR_BUFFER_BYTES = 512 * 1024;
 const NOTHING = Buffer.alloc(0);
+
+/** Copies small pieces that follow one another together: each would take a call of its own. */
+function joined(pieces: readonly Piece[]): readonly Piece[] {
+  if (pieces.length <= FEW_PIECES) return pieces;
+  const whole: Piece[] = [];
+  let small: Uint8Array[] = [];
+  let smallBytes = 0;
+  const join = (): void => {
+    if (small.length > 0) whole.push(Buffer.concat(small, smallBytes));
+    small = [];
+    smallBytes = 0;
+  };
+  for (const piece of pieces) {
+    const isSmall = isBytes(piece) && piece.length <= SMALL_BYTES;
+    if (!isSmall || smallBytes + piece.length > COPY_BYTES) join();
+    if (isSmall) {
+      small.push(piece);
+      smallBytes += piece.length;
+    } else whole.push(piece);
+  }
+  join();
+  return whole;
+}
 
 interface Output {
   readonly pieces: readonly Piece[];
@@ -73,7 +99,7 @@ export class FileSender {
 
   /** `done` is called once: when the kernel took all, or by {@link end}. */
   send(pieces: readonly Piece[], done: (() => void) | undefined): void {
-    this.#outputs.push({ pieces, done, index: 0, sent: 0 });
+    this.#outputs.push({ pieces: joined(pieces), done, index: 0, sent: 0 });
     for (const { length } of pieces) this.#pendingBytes += length;
     if (!this.#underWay) this.#goOn();
   }
@@ -118,6 +144,13 @@ export class FileSender {
       return false;
     }
     for (let piece = output.pieces[output.index]; piece; piece = output.pieces[output.index]) {
+      if (this.#turnBytes >= TURN_BYTES) {
+        setImmediate(() => {
+          this.#turnBytes = 0;
+          this.#goOn();
+        });
+        return false;
+      }
       if (output.sent < piece.length) {
         const goesOn = isBytes(piece) ? this.#sendBytes(output, piece) : this.#sendSlice(output, piece);
         if (!goesOn) return false;
@@ -140,13 +173,6 @@ export class FileSender {
   }
 
   #sendSlice(output: Output, slice: FileSlice): boolean {
-    if (this.#turnBytes >= TURN_BYTES) {
-      setImmediate(() => {
-        this.#turnBytes = 0;
-        this.#goOn();
-      });
-      return false;
-    }
     const fd = descriptorOf(this.#socket);
     const { descriptor } = slice;
     if (!this.#libc || descriptor === null || fd < 0 || !slice.mayBlock)

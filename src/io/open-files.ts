@@ -211,8 +211,8 @@ export class OpenFiles {
   }
 
   /**
-   * Ends the handle; its descriptor is closed once no operation uses it. Throws the system's error, also one of an earlier descriptor of the
-   * file of which no sync has told.
+   * Ends the handle; its descriptor is closed once no operation uses it. Throws the system's error, also one of an earlier descriptor
+   * of the file of which no sync has told.
    */
   close(file: OpenFile): void {
     assert(!file.closed, `closed twice: ${file.path}`);

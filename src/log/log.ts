@@ -343,13 +343,10 @@ export class Log {
 
   #cutBack(segment: Segment, cause: DiskError): void {
     try {
-      if (cause.lacksDescriptors) {
-        // To cut the file would take one too.
-        this.#warn('append failed, nothing was written', cause.message);
-        return;
-      }
-      segment.cutBack();
-      if (cause.isFull) return; // Which is said for the data directory as a whole.
+      // To cut the file would take a descriptor, too.
+      if (!cause.lacksDescriptors) segment.cutBack();
+      else this.#warn('append failed, nothing was written', cause.message);
+      if (cause.isFull || cause.lacksDescriptors) return; // A full disk is said for the data directory.
       this.#warn('append failed, the log was cut back to its last batch', cause.message);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
@@ -576,10 +573,7 @@ export class Log {
       ...removalOfEnd(this.#disk, this.#options.directory, this.#segments.slice(kept.length)),
       (next) => {
         this.#cutTo(offset, kept);
-        this.#active.sync((error) => {
-          if (error) next(error);
-          else this.#active.syncIndexes(this.#indexFailed, next);
-        });
+        this.#active.syncAll(this.#indexFailed, next);
       },
       (next) => this.#restoreProducers(next),
     ];

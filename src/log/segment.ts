@@ -342,6 +342,14 @@ export class Segment {
     return Segment.create(this.#disk, this.#directory, logEndOffset, nowMs);
   }
 
+  /** {@link sync}, then {@link syncIndexes}. */
+  syncAll(indexFailed: (error: DiskError) => void, done: (error: Error | null) => void): void {
+    this.sync((error) => {
+      if (error) done(error);
+      else this.syncIndexes(indexFailed, done);
+    });
+  }
+
   /** Syncs the batches. Throws DiskError if the file cannot be opened. */
   sync(done: (error: DiskError | null) => void): void {
     const syncedBytes = this.#bytes;

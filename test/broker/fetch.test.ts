@@ -436,8 +436,9 @@ describe('Fetch', () => {
     const scene = new Scene({ readBytes: 4 * CHUNK_BYTES });
     for (const partition of scene.partitions) partition.add(2);
     const held = Array.from({ length: 3 }, () => scene.readBuffer.acquire(1));
-    const first = scene.fetch({}, [{ index: 0 }, { index: 1 }]);
-    expect(scene.take(first.answer()).map(({ records }) => offsetsIn(records))).toEqual([[0, 1], []]);
+    const first = scene.fetch({}, [{ index: 0 }, { index: 1 }, { index: 2 }]);
+    // A chunk has room for three batches.
+    expect(scene.take(first.answer()).map(({ records }) => offsetsIn(records))).toEqual([[0, 1], [0], []]);
     held.push(scene.readBuffer.acquire(1));
     const second = scene.fetch();
     expect(second.answer()).toBeNull();

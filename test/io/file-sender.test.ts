@@ -165,6 +165,23 @@ describe('A transport that sends slices of files', () => {
     expect((await read(client, whole.length, random)).equals(whole)).toBe(true);
   });
 
+  it('sends very many small pieces beside slices, in order', async () => {
+    const random = seededRandom(seed);
+    const { transport, client } = await pair();
+    const expected: Buffer[] = [];
+    const pieces: Piece[] = [];
+    for (let at = 0; at < 3000; at++) {
+      const length = pick(random, [0, 1, 70, 900, 4096, 4097, 20_000]);
+      const position = random.below(FILE_BYTES - length);
+      const bytes = contents.subarray(position, position + length);
+      expected.push(bytes);
+      pieces.push(at % 1000 === 500 ? slice(position, length, () => 'sent') : bytes);
+    }
+    transport.write(pieces);
+    const whole = Buffer.concat(expected);
+    expect((await read(client, whole.length, random)).equals(whole), `SEED=${seed}`).toBe(true);
+  });
+
   it('sends what is pending before it ends', async () => {
     const random = seededRandom(seed);
     const { transport, client } = await pair();

@@ -92,10 +92,13 @@ export class WireClient {
     this.#connection.resume();
   }
 
-  /** Breaks the connection. */
+  /** Breaks the connection. The broker hears of it at once, and may crash in what it does then. */
   close(): void {
-    this.#connection.close();
-    this.#gone();
+    try {
+      this.#connection.close();
+    } finally {
+      this.#gone();
+    }
   }
 
   #gone(): void {

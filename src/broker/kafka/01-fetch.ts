@@ -136,10 +136,11 @@ interface Answered {
   readonly refusal: Refusal | null;
 }
 
-function failureOf({ fetched, refusal }: Answered, byId: boolean): ErrorName {
+function failureOf({ asked, fetched, refusal }: Answered, byId: boolean): ErrorName {
   const failure = refusal?.error ?? fetched?.error ?? 'NONE';
   // The topic was deleted while it was waited for.
-  if (byId && fetched && failure === 'UNKNOWN_TOPIC_OR_PARTITION') return 'UNKNOWN_TOPIC_ID';
+  const isDeleted = asked.entry?.topic.deleted && failure === 'UNKNOWN_TOPIC_OR_PARTITION';
+  if (byId && isDeleted) return 'UNKNOWN_TOPIC_ID';
   return ERRORS_OF_FETCH.has(failure) ? failure : 'NOT_LEADER_OR_FOLLOWER';
 }
 
